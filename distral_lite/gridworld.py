@@ -155,10 +155,9 @@ class GridWorld:
 
     @cached_property
     def history_states(self) -> tuple[HistoryState, ...]:
-        """The states of `mdp(history=True)`: every cell with no past yet, then every (cell, previous action, previous reward) that a
-        move from some cell leads to.
+        """The states of `mdp(history=True)`: every cell with no past yet, then every reachable (cell, previous action, previous reward).
 
-        They depend on the walls alone and not on where start and goal are, so that mazes of the same walls share their states and can
+        Reachable means that a move from some cell leads to it. The states depend on the walls alone and not on where start and goal are, so that mazes of the same walls share their states and can
         be stacked as tasks. (The reward for entering the goal therefore never shows in a state: there the episode is over.)
         """
         fresh = [HistoryState(cell, None, 0.0) for cell in range(len(self.cells))]

@@ -10,13 +10,14 @@ or among a hundred others.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from distral_lite.mdp import MDP, stack
+from distral_lite.validation import check_positive
 
 BLOCK = 4096  # uniforms drawn at once for a lane
 
@@ -27,20 +28,21 @@ class LaneRandom:
     Args:
         seeds: R different integers of at least 0, one a run.
         tasks: K different integers of at least 0, the number of each task (not its position among those being trained).
+        stream: tells apart what the numbers are for, so that an agent that draws more of them meets the same environment.
         device: where the numbers are wanted.
 
     Raises:
         ValueError: no seeds or tasks, a seed or task twice (two lanes would share their random numbers), or a negative one.
     """
 
-    def __init__(self, seeds: Sequence[int], tasks: Sequence[int], device: str = "cpu") -> None:
+    def __init__(self, seeds: Sequence[int], tasks: Sequence[int], stream: int = 0, device: str = "cpu") -> None:
         """Makes a generator for every lane."""
         for name, numbers in (("seeds", seeds), ("tasks", tasks)):
             if isinstance(numbers, int) or not len(numbers):
                 raise ValueError(f"lanes.LaneRandom: {name} is {numbers!r}, wanted a sequence of at least one integer, such as range(20)")
             if len(set(numbers)) < len(numbers) or min(numbers) < 0:
                 raise ValueError(f"lanes.LaneRandom: {name} = {list(numbers)}, wanted different integers of at least 0")
-        self._generators = [[np.random.Generator(np.random.Philox(np.random.SeedSequence((s, k)))) for k in tasks] for s in seeds]
+        self._generators = [[np.random.Generator(np.random.Philox(np.random.SeedSequence((s, k, stream)))) for k in tasks] for s in seeds]
         self._block = torch.empty(len(seeds), len(tasks), 0, dtype=torch.float64, device=device)
         self._used = 0
 
@@ -111,11 +113,6 @@ class Transition(NamedTuple):
     steps: Tensor
     rewards: Tensor
 
-    @property
-    def done(self) -> Tensor:
-        """[R, K] bool, true where the episode ended one way or the other."""
-        return self.terminal | self.truncated
-
 
 def tables(tasks: Sequence[MDP], exploring_starts: bool = False, device: str = "cpu") -> Tables:
     """Prepares tasks for stepping.
@@ -184,9 +181,138 @@ def step(tables: Tables, lanes: LaneState, action: Tensor, uniform: Tensor, max_
     steps, rewards = lanes.steps + 1, lanes.rewards + reward
     transition = Transition(state, action, reward, next_state, terminal, ~terminal & (steps >= max_steps), steps, rewards)
     fresh = reset(tables, uniform[..., 1])
-    done = transition.done
+    done = terminal | transition.truncated
     going_on = LaneState(next_state, steps, rewards)
     return transition, LaneState(*(torch.where(done, new, old) for new, old in zip(fresh, going_on, strict=True)))
+
+
+class Step(NamedTuple):
+    """What one step of a `World` shows the agents. Observations are [R, K] state numbers or [R, K, N] features.
+
+    Attributes:
+        reward: [R, K] float64.
+        next_observation: what the action led to, before any reset: what to learn from.
+        terminal: [R, K] bool, the episode is over and `next_observation` is worth nothing.
+        truncated: [R, K] bool, the episode was cut and `next_observation` is worth what it is worth.
+        observation: where the lane stands now, after any reset: what to act on.
+        steps: [R, K] int64, length of the episode, this step included.
+        rewards: [R, K] float64, undiscounted return of the episode, this step included.
+    """
+
+    reward: Tensor
+    next_observation: Tensor
+    terminal: Tensor
+    truncated: Tensor
+    observation: Tensor
+    steps: Tensor
+    rewards: Tensor
+
+    @property
+    def done(self) -> Tensor:
+        """[R, K] bool, true where the episode ended one way or the other."""
+        return self.terminal | self.truncated
+
+
+class World(Protocol):
+    """[R, K] lanes of some environment, stepping together. `TableWorld` and `gym_bridge.GymWorld` are worlds.
+
+    Attributes:
+        runs: R.
+        tasks: K.
+        actions: A.
+        feature_count: N.
+        features: [K, S, N] float32 where observations are state numbers, None where they are features themselves.
+    """
+
+    runs: int
+    tasks: int
+    actions: int
+    feature_count: int
+    features: Tensor | None
+
+    def reset(self) -> Tensor:
+        """Starts an episode in every lane and returns the observations."""
+
+    def step(self, action: Tensor) -> Step:
+        """Takes one action in every lane, [R, K] int64; where an episode ends, the next one starts at once."""
+
+
+class TableWorld:
+    """A `World` over MDPs: observations are state numbers, [R, K] int64.
+
+    Args:
+        tasks: K MDPs over the same states and actions.
+        seeds: R different integers.
+        task_ids: the K tasks' numbers (see `LaneRandom`).
+        max_episode_steps: episodes are cut at this length.
+        exploring_starts: see `tables`.
+        device: where the tables live.
+    """
+
+    def __init__(
+        self,
+        tasks: Sequence[MDP],
+        seeds: Sequence[int],
+        task_ids: Sequence[int],
+        max_episode_steps: int,
+        exploring_starts: bool = False,
+        device: str = "cpu",
+    ) -> None:
+        """Prepares the tables and the lanes' generators."""
+        check_positive("lanes.TableWorld", "max_episode_steps", max_episode_steps, whole=True)
+        self.tables = tables(tasks, exploring_starts, device)
+        self.runs, (self.tasks, self.states, self.actions) = len(seeds), self.tables.reward.shape
+        self.features = torch.stack([task.features for task in tasks]).to(device)
+        self.feature_count = self.features.shape[-1]
+        self._random = LaneRandom(seeds, task_ids, stream=0, device=device)
+        self._max_episode_steps = max_episode_steps
+
+    def reset(self) -> Tensor:
+        """Starts an episode in every lane and returns the states: [R, K] int64."""
+        self._lanes = reset(self.tables, self._random.uniform(1)[..., 0])
+        return self._lanes.state
+
+    def step(self, action: Tensor) -> Step:
+        """Takes one action in every lane; see `World.step`."""
+        seen, self._lanes = step(self.tables, self._lanes, action, self._random.uniform(2), self._max_episode_steps)
+        return Step(seen.reward, seen.next_state, seen.terminal, seen.truncated, self._lanes.state, seen.steps, seen.rewards)
+
+
+def make_world(
+    tasks: Sequence[Any],
+    seeds: Sequence[int],
+    task_ids: Sequence[int] | None = None,
+    max_episode_steps: int = 1000,
+    exploring_starts: bool = False,
+    device: str = "cpu",
+) -> World:
+    """The world of a list of tasks: MDPs give a `TableWorld`; other tasks bring their own by a method `make_world`.
+
+    Args:
+        tasks: K MDPs, or K tasks of one other kind, such as `gym_bridge.GymTask`.
+        seeds: R different integers.
+        task_ids: K different integers that number the tasks for their random numbers; 0 ... K-1 if None. A lane is the same lane, alone
+            or among others, when its seed and its task's number are.
+        max_episode_steps: episodes are cut at this length.
+        exploring_starts: start episodes anywhere (tables only).
+        device: where the tensors live.
+
+    Raises:
+        ValueError: an empty list, tasks that do not fit together, a task number for every task wanted but not given.
+        TypeError: tasks of different kinds, or of a kind that has no world.
+    """
+    if not len(tasks):
+        raise ValueError("lanes.make_world: the list of tasks is empty, wanted at least one task")
+    kinds = sorted({type(task).__name__ for task in tasks})
+    if len(kinds) > 1:
+        raise TypeError(f"lanes.make_world: tasks of different kinds {kinds}, wanted one kind")
+    task_ids = range(len(tasks)) if task_ids is None else task_ids
+    if len(task_ids) != len(tasks):
+        raise ValueError(f"lanes.make_world: task_ids has {len(task_ids)} numbers, wanted {len(tasks)}, one a task")
+    maker = TableWorld if isinstance(tasks[0], MDP) else getattr(type(tasks[0]), "make_world", None)
+    if maker is None:
+        raise TypeError(f"lanes.make_world: tasks are {kinds[0]}, wanted MDPs or tasks with a method make_world")
+    return maker(tasks, seeds, task_ids, max_episode_steps, exploring_starts, device)
 
 
 class EpisodeLog:
@@ -197,16 +323,16 @@ class EpisodeLog:
         self._count = np.zeros((runs, tasks), dtype=np.int64)
         self._values = np.full((2, runs, tasks, 64), np.nan)
 
-    def record(self, transition: Transition) -> None:
+    def record(self, seen: Step) -> None:
         """Notes the episodes that this step finished."""
-        done = transition.done.cpu().numpy()
+        done = seen.done.cpu().numpy()
         if not done.any():
             return
         r, k = np.nonzero(done)
         if self._count.max() == self._values.shape[-1]:
             self._values = np.concatenate([self._values, np.full_like(self._values, np.nan)], axis=-1)
-        self._values[0, r, k, self._count[r, k]] = transition.steps.cpu().numpy()[r, k]
-        self._values[1, r, k, self._count[r, k]] = transition.rewards.cpu().numpy()[r, k]
+        self._values[0, r, k, self._count[r, k]] = seen.steps.cpu().numpy()[r, k]
+        self._values[1, r, k, self._count[r, k]] = seen.rewards.cpu().numpy()[r, k]
         self._count[r, k] += 1
 
     def durations(self) -> Tensor:

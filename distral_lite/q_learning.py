@@ -145,27 +145,27 @@ def train(
     Raises:
         ValueError: tasks that differ in states or actions, seeds given twice, bad settings.
     """
-    world = lanes.tables(tasks, config.exploring_starts)
-    random = lanes.LaneRandom(seeds, range(len(tasks)) if task_ids is None else task_ids)
-    R, (K, S, A) = len(seeds), world.reward.shape
+    world = lanes.make_world(tasks, seeds, task_ids, config.max_episode_steps, config.exploring_starts)
+    random = lanes.LaneRandom(seeds, range(len(tasks)) if task_ids is None else task_ids, stream=1)
+    R, K, S, A = world.runs, world.tasks, world.states, world.actions
     q = torch.full((R, K, S, A), config.initial_value, dtype=torch.float64)  # Initialize Q(s, a)
     updates = torch.zeros(R, K, S, A, dtype=torch.int64)
-    run, task = torch.arange(R)[:, None], world.task
+    run, task = torch.arange(R)[:, None], torch.arange(K)
     log, kept = lanes.EpisodeLog(R, K), [(0, q.clone())]
     wanted = {round(config.steps * i / config.snapshots) for i in range(1, config.snapshots + 1)}
-    position = lanes.reset(world, random.uniform(1)[..., 0])  # Initialize S
+    state = world.reset()  # Initialize S
     try:
         for t in trange(1, config.steps + 1, disable=not progress):
-            uniform = random.uniform(3)
-            behaviour = epsilon_greedy(q[run, task, position.state], config.epsilon)
-            action = lanes.sample(behaviour.cumsum(-1), uniform[..., 0])  # Choose A from S using policy derived from Q
-            seen, position = lanes.step(world, position, action, uniform[..., 1:], config.max_episode_steps)  # observe R, S'
-            place = (run, task, seen.state, seen.action)
+            behaviour = epsilon_greedy(q[run, task, state], config.epsilon)
+            action = lanes.sample(behaviour.cumsum(-1), random.uniform(1)[..., 0])  # Choose A from S using policy derived from Q
+            seen = world.step(action)  # Take action A, observe R, S'
+            place = (run, task, state, action)
             updates[place] += 1
             rate = config.learning_rate / updates[place] ** config.decay
-            target = q_target(seen.reward, config.discount * ~seen.terminal, q[run, task, seen.next_state])
+            target = q_target(seen.reward, config.discount * ~seen.terminal, q[run, task, seen.next_observation])
             q[place] = update(q[place], target, rate)  # Q(S, A) <- Q(S, A) + alpha [...]
             log.record(seen)
+            state = seen.observation  # S <- S'
             if t in wanted:
                 kept.append((t, q.clone()))
     except KeyboardInterrupt:
