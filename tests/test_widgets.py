@@ -1,0 +1,263 @@
+import ast
+import io
+import json
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import ipywidgets
+import nbformat
+import numpy as np
+import pytest
+from PIL import Image
+
+from distral_lite import plotting, widgets
+from distral_lite.widgets import Scene, Slider, panel, player, still
+
+SLIDERS = {"beta": Slider((0.1, 1, 10), 1, "β"), "alpha": Slider((0, 0.5), 0.5, "α", "nats")}
+
+
+def bars(drawn=None):
+    figure, axes = plotting.new_figure(size=(3, 2))
+    bar = axes.bar(["a", "b"], [0.5, 0.5])
+    axes.set_ylim(0, 1)
+
+    def update(beta, alpha=0.5):
+        if beta == 10 and alpha == 0:
+            raise ArithmeticError("<10 & 0>")
+        share = 1 / (1 + np.exp(-beta * (1 + alpha)))
+        bar[0].set_height(share)
+        bar[1].set_height(1 - share)
+        if drawn is not None:
+            drawn.append((beta, alpha))
+        return f"At β = {beta:g} and α = {alpha:g} action a has probability {share:.2f}."
+
+    return Scene(figure, update)
+
+
+def test_panel_redraws_and_moves_back_bit_for_bit():
+    shown = panel(bars, SLIDERS)
+    slider, first = shown.sliders["beta"], shown.image.value
+    assert bytes(first).startswith(b"\x89PNG")
+    slider.value = 10
+    second = shown.image.value
+    slider.value = 0.1
+    assert len({first, second, shown.image.value}) == 3
+    slider.value = 10
+    assert shown.image.value == second
+    slider.value = 1
+    assert shown.image.value == first
+    shown.sliders["alpha"].value = 0
+    assert shown.image.value != first
+
+
+def test_panel_draws_what_a_fresh_drawing_draws():
+    shown = panel(bars, SLIDERS)
+    shown.sliders["beta"].value = 0.1
+    scene = bars()
+    scene.update(beta=0.1, alpha=0.5)
+    assert shown.image.value == plotting.png(scene.figure, fast=True)
+
+
+def test_panel_draws_once_a_move():
+    drawn = []
+    shown = panel(lambda: bars(drawn), SLIDERS)
+    shown.sliders["beta"].value = 10
+    shown.sliders["beta"].value = 10
+    shown.sliders["alpha"].index = 1
+    assert drawn == [(1, 0.5), (10, 0.5)]
+
+
+def test_panel_says_what_the_picture_shows():
+    shown = panel(bars, SLIDERS)
+    assert "At β = 1 and α = 0.5 action a has probability 0.82." in shown.caption.value
+    shown.sliders["beta"].value = 0.1
+    assert "At β = 0.1 " in shown.caption.value and "At β = 1 " not in shown.caption.value
+
+
+def test_panel_keeps_its_picture_and_says_so_when_update_fails():
+    shown = panel(bars, SLIDERS)
+    shown.sliders["beta"].value = 10
+    last = shown.image.value
+    shown.sliders["alpha"].value = 0
+    assert shown.image.value == last
+    assert "could not be drawn" in shown.caption.value and "ArithmeticError: &lt;10 &amp; 0&gt;" in shown.caption.value
+    shown.sliders["beta"].value = 1
+    assert shown.image.value != last and "could not be drawn" not in shown.caption.value
+
+
+def test_panel_is_what_a_browser_test_looks_for():
+    shown = panel(bars, SLIDERS, width=500)
+    assert "distral-panel" in shown._dom_classes
+    assert [type(child) for child in shown.children] == [ipywidgets.SelectionSlider] * 2 + [ipywidgets.Image, ipywidgets.HTML]
+    assert shown.image.layout.width == "500px" and shown.image.format == "png"
+    assert panel(bars, SLIDERS).image.layout.width == "330px"  # 3 inches of 110 pixels: as sharp as it is drawn
+    beta, alpha = shown.children[:2]
+    assert (beta.description, alpha.description) == ("β", "α") and beta.continuous_update
+    assert [label for label, _ in beta.options] == ["0.1", "1", "10"] and [label for label, _ in alpha.options] == ["0 nats", "0.5 nats"]
+
+
+def test_panel_is_stored_as_a_short_text():
+    shown = panel(bars, SLIDERS)
+    data = shown._repr_mimebundle_()
+    assert data["text/plain"] == "<panel: β, α>"
+    assert data["application/vnd.jupyter.widget-view+json"]["model_id"] == shown.model_id
+
+
+@pytest.mark.parametrize(
+    "sliders, words",
+    [
+        ({}, "sliders is empty"),
+        ({"beta": Slider((1,), 1, "β")}, "slider beta has the stops [1], wanted at least two"),
+        ({"beta": Slider((1, 2, 2), 1, "β")}, "wanted at least two, all different"),
+        ({"beta": Slider((1, 2), 3, "β")}, "slider beta starts at 3, wanted one of its stops [1, 2]"),
+    ],
+)
+def test_panel_refuses(sliders, words):
+    with pytest.raises(ValueError) as error:
+        panel(bars, sliders)
+    assert words in str(error.value)
+
+
+@pytest.mark.parametrize("sentence", [None, " ", 7])
+def test_an_update_without_a_sentence_is_refused(sentence):
+    figure, _ = plotting.new_figure(size=(2, 1))
+    for use in (lambda make: panel(make, SLIDERS), lambda make: still(make, beta=1, alpha=1)):
+        with pytest.raises(ValueError, match="wanted a sentence that states what the picture shows"):
+            use(lambda: Scene(figure, lambda **values: sentence))
+
+
+def test_still_is_the_panels_picture(monkeypatch):
+    shown = []
+    monkeypatch.setattr(plotting, "display", shown.append)
+    still(bars, beta=10, alpha=0.5)
+    (picture,) = shown
+    assert picture.alt == "At β = 10 and α = 0.5 action a has probability 1.00."
+    moved = panel(bars, SLIDERS)
+    moved.sliders["beta"].value = 10
+    small, full = (np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(int) for data in (picture.picture, moved.image.value))
+    assert small.shape == full.shape and np.abs(small - full).mean() < 1  # but for the number of colours
+
+
+def frames():
+    figure, axes = plotting.new_figure(size=(2, 2))
+    (line,) = axes.plot([], [])
+    axes.set(xlim=(0, 3), ylim=(0, 9))
+
+    def update(frame):
+        line.set_data(range(frame + 1), [x * x for x in range(frame + 1)])
+        return f"After {frame} sweeps the line ends at {frame * frame}."
+
+    return Scene(figure, update)
+
+
+def test_player():
+    shown = player(frames, 4, "sweep", interval=250)
+    slider = shown.sliders["frame"]
+    assert [label for label, _ in slider.options] == ["0 of 3", "1 of 3", "2 of 3", "3 of 3"] and slider.description == "sweep"
+    box, image, _ = shown.children
+    play, inner = box.children
+    assert inner is slider and image is shown.image and "distral-panel" in shown._dom_classes
+    assert (play.min, play.max, play.interval) == (0, 3, 250)
+    links = [w for w in ipywidgets.widgets.widget._instances.values() if isinstance(w, ipywidgets.widgets.widget_link.Link)]
+    assert any(link.source == (play, "value") and link.target == (slider, "index") for link in links)
+    first = image.value
+    slider.index = 2
+    assert image.value != first and "After 2 sweeps the line ends at 4." in shown.caption.value
+    assert repr(shown) == "<panel: sweep>"
+    with pytest.raises(ValueError, match="frames is 1, wanted at least 2"):
+        player(frames, 1)
+
+
+def test_show_source(monkeypatch):
+    shown = []
+    monkeypatch.setattr(widgets, "display", shown.append)
+    widgets.show_source(plotting.use_style, widgets.still)
+    (source,) = shown
+    functions = ast.parse(repr(source)).body
+    assert [function.name for function in functions] == ["use_style", "still"] and ast.get_docstring(functions[1])
+    assert source._repr_markdown_() == f"```python\n{source}\n```"
+    with pytest.raises(TypeError):
+        widgets.show_source(len)
+
+
+def test_a_maze_is_redrawn_fast_enough_to_drag():
+    rows = ("##########", *["#S.####..#"], *["#..####..#"] * 2, "#........#", *["#..####..#"] * 2, "#..####.G#", "##########")
+    cells = [(r, c) for r, row in enumerate(rows) for c, character in enumerate(row) if character != "#"]
+    world = SimpleNamespace(rows=rows, cells=cells, start=0, goal=len(cells) - 1)
+    assert len(cells) == 32
+
+    def make_scene():
+        figure, axes = plotting.new_figure(size=(5, 5))
+        maze = plotting.draw_maze(axes, world, limits=(0, 1))
+
+        def update(beta):
+            policy = np.exp(beta * np.array([0.2, 1.0, 0.5, 0.1, 0.9]))
+            policy /= policy.sum()
+            maze.update(values=np.full(32, policy[1]), policy=np.tile(policy, (32, 1)))
+            return f"Up has probability {policy[1]:.2f}."
+
+        return Scene(figure, update)
+
+    shown = panel(make_scene, {"beta": Slider((0.1, 1, 10), 1, "β")})
+    times = []
+    for move in range(12):
+        begin = time.thread_time()
+        shown.sliders["beta"].index = move % 2
+        times.append(1000 * (time.thread_time() - begin))
+    assert min(times) < 120  # 40 ms of computing on an idle core; waiting on a busy one is not counted
+    assert len(widgets.redraw_times(shown, repeats=2)) == 2
+
+
+NOTEBOOK = """
+from distral_lite import plotting
+from distral_lite.widgets import Scene, Slider, panel, player, show_source, still
+
+def scene():
+    figure, axes = plotting.new_figure(size=(3, 2))
+    bars = axes.bar(["a", "b"], [0.5, 0.5])
+    def update(frame):
+        bars[0].set_height(frame)
+        return f"Bar a is {frame} high."
+    return Scene(figure, update)
+#cell
+panel(scene, {"frame": Slider((0, 1, 2), 1, "β")})
+#cell
+player(scene, 3, "sweep")
+#cell
+still(scene, frame=1)
+#cell
+show_source(scene, plotting.show)
+"""
+
+
+def run(*command):
+    return subprocess.run([sys.executable, "-m", *command], capture_output=True, text=True, timeout=240)
+
+
+def test_outputs_hold_under_nbval_and_stay_small(tmp_path):
+    path = tmp_path / "tiny.ipynb"
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source.strip()) for source in NOTEBOOK.split("#cell")])
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(notebook, path)
+    store = "--ExecutePreprocessor.store_widget_state=False"
+    done = run("jupyter", "nbconvert", "--to", "notebook", "--execute", "--inplace", "--ExecutePreprocessor.timeout=120", store, str(path))
+    assert done.returncode == 0, done.stderr
+    assert path.stat().st_size < 40_000 and "0x" not in path.read_text()
+
+    outputs = [cell["outputs"] for cell in json.loads(path.read_text())["cells"]]
+    assert [len(shown) for shown in outputs] == [0, 1, 1, 1, 1]
+    texts = ["".join(shown[0]["data"]["text/plain"]) for shown in outputs[1:4]]
+    assert texts == ["<panel: β>", "<panel: sweep>", "<Figure: Bar a is 1 high.>"]
+    assert outputs[3][0]["metadata"] == {"image/png": {"alt": "Bar a is 1 high."}}
+    assert "".join(outputs[4][0]["data"]["text/markdown"]).startswith("```python\ndef scene():")
+
+    strict = ("pytest", "-q", "-p", "no:cacheprovider", "--nbval", "--nbval-current-env", "--rootdir", str(tmp_path), str(path))
+    held = run(*strict)
+    assert held.returncode == 0, held.stdout
+    page = run("jupyter", "nbconvert", "--to", "html", "--template", "classic", "--stdout", str(path))
+    assert 'alt="Bar a is 1 high."' in page.stdout
+
+    path.write_text(path.read_text().replace("Bar a is 1 high.>", "Bar a is 2 high.>"))
+    assert run(*strict).returncode == 1
