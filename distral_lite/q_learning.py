@@ -162,14 +162,14 @@ def train(
             place = (run, task, state, action)
             updates[place] += 1
             rate = config.learning_rate / updates[place] ** config.decay
-            target = q_target(seen.reward, config.discount * ~seen.terminal, q[run, task, seen.next_observation])
+            target = q_target(seen.reward, config.discount * (~seen.terminal).double(), q[run, task, seen.next_observation])
             q[place] = update(q[place], target, rate)  # Q(S, A) <- Q(S, A) + alpha [...]
             log.record(seen)
             state = seen.observation  # S <- S'
             if t in wanted:
                 kept.append((t, q.clone()))
     except KeyboardInterrupt:
-        kept.append((t, q.clone()))
+        kept.append((int(updates[0, 0].sum()), q.clone()))  # every lane has updated as often: once a step
     snapshot_steps, snapshots = zip(*kept, strict=True)
     history = History(log.durations(), log.returns(), torch.tensor(snapshot_steps), torch.stack(snapshots, dim=2))
     return Run(Agent(q, updates), history)
