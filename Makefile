@@ -1,0 +1,65 @@
+# The two commands of the course are `make lab` and `make test`; `make help` lists them all.
+# Each calls tools/make_venv.py first, which returns at once when .venv stands and was made from the present files.
+
+PYTHON ?= python3
+ifeq ($(OS),Windows_NT)
+BIN := .venv/Scripts
+else
+BIN := .venv/bin
+endif
+
+CHAPTERS := $(wildcard chapters/*.py)
+NOTEBOOKS := $(wildcard chapters/*.ipynb solutions/*.ipynb)
+# `make sync` rebuilds all pairs; `make sync FILES=chapters/02_q_learning.py` one.
+FILES ?= $(CHAPTERS) $(wildcard solutions/*.py)
+# Seconds a single cell may take. Never without: a kernel that hangs would wait for ever.
+CELL_TIMEOUT := 300
+# No state of widgets is stored, and an old one is cleared: it would be new bytes at each execution, and a slider without a kernel is of
+# no use. Readers without one see the still picture under each panel.
+EXECUTE := $(BIN)/jupyter nbconvert --log-level=ERROR --to notebook --execute --ExecutePreprocessor.timeout=$(CELL_TIMEOUT) \
+	--ExecutePreprocessor.store_widget_state=False --ClearMetadataPreprocessor.enabled=True \
+	--ClearMetadataPreprocessor.clear_cell_metadata=False \
+	--ClearMetadataPreprocessor.preserve_nb_metadata_mask="{'jupytext', 'kernelspec', 'language_info'}"
+
+.PHONY: help venv lab test course sync lint clean
+.DEFAULT_GOAL := help
+
+help:  ## list these commands
+	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /  make \1\t/'
+
+venv:  ## make or update .venv (the other commands do this first)
+	@$(PYTHON) tools/make_venv.py
+
+# (Jupyter refuses to start for root unless told; containers often have no other user. The token stays on.)
+lab: venv  ## open JupyterLab on the chapters
+	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) chapters
+
+# ruff, then one pytest run over the tests and, strictly compared, over every chapter and solution. Two workers, each with whole files
+# (--dist loadfile), or the cells of one notebook would be spread over several kernels; in the order given, so that the browser, which
+# takes longest, is not left for the end. ruff's verdict is kept for the exit status, so that pytest's summary is the last word.
+test: venv  ## run every check: ruff, the tests, the browser, the notebooks
+	@$(BIN)/ruff check . ; lint=$$? ; \
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder \
+		--nbval --nbval-current-env --nbval-cell-timeout=$(CELL_TIMEOUT) tests $(NOTEBOOKS) \
+	&& exit $$lint
+
+course: venv  ## execute every chapter in a scratch folder, printing its seconds
+	@rm -rf build/course && mkdir -p build/course
+	@for script in $(CHAPTERS) ; do \
+		notebook=$${script%.py}.ipynb ; start=$$(date +%s) ; \
+		$(EXECUTE) --output-dir build/course $$notebook || exit 1 ; \
+		echo "$$(( $$(date +%s) - start )) s  $$notebook" ; \
+	done
+
+# The script is the source: touched, so that jupytext takes the text from it whatever the clock says of the two files.
+sync: venv  ## rebuild and execute the notebooks from their scripts
+	@touch -c $(FILES)
+	$(BIN)/jupytext --quiet --sync --set-kernel python3 $(FILES)
+	$(EXECUTE) --inplace --ExecutePreprocessor.record_timing=False $(FILES:.py=.ipynb)
+
+lint: venv  ## ruff alone
+	$(BIN)/ruff check .
+
+clean:  ## remove .venv, scratch folders and caches
+	rm -rf .venv build .pytest_cache .ruff_cache *.egg-info
+	find . -name __pycache__ -prune -exec rm -rf {} + -o -name .ipynb_checkpoints -prune -exec rm -rf {} +
