@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from distral_lite.mdp import MDP, action_values, evaluate, greedy_policy, policy_reward, transition_matrix, uniform_policy
-from distral_lite.validation import check_fraction, check_positive
+from distral_lite.validation import check_distribution, check_fraction, check_positive
 
-TIE = 1e-9  # actions whose values differ by less than this count as equally good
+TIE = 1e-12  # actions whose values differ by less than this share of the largest value count as equally good: rounding explains it
 
 
 class Solution(NamedTuple):
@@ -72,6 +72,10 @@ def iterative_policy_evaluation(mdp: MDP, policy: Tensor, discount: float, thres
         ValueError: a discount outside [0, 1) or a threshold that is not positive.
     """
     _check_sweeps("iterative_policy_evaluation", discount, threshold)
+    if policy.shape != mdp.reward.shape[-2:]:
+        wanted = f"[S, A] = {tuple(mdp.reward.shape[-2:])}, one task at a time"
+        raise ValueError(f"iterative_policy_evaluation: policy has shape {tuple(policy.shape)}, wanted {wanted}")
+    check_distribution("iterative_policy_evaluation", "policy", policy)
     reward, transition = policy_reward(mdp, policy).numpy(), discount * transition_matrix(mdp, policy).numpy()
     values = np.zeros(len(reward))  # Initialize V(s) = 0
     sweeps, delta = 0, np.inf
@@ -84,7 +88,7 @@ def iterative_policy_evaluation(mdp: MDP, policy: Tensor, discount: float, thres
     return torch.from_numpy(values), sweeps
 
 
-def improve(q: Tensor, policy: Tensor) -> Tensor:
+def improve(q: Tensor, policy: Tensor, error: float = 0.0) -> Tensor:
     """Policy improvement: the greedy policy, except that an old action that is still among the best is kept.
 
     Without the exception the box "Policy iteration" can swap for ever between two actions that are equally good, and never be stable.
@@ -92,12 +96,14 @@ def improve(q: Tensor, policy: Tensor) -> Tensor:
     Args:
         q: [..., S, A], values of the actions under the old policy.
         policy: [..., S, A], the old policy.
+        error: by how much `q` may be wrong, in units of reward: an action counts as better only where no such error explains it.
 
     Returns:
         [..., S, A], deterministic.
     """
     best = q.max(-1, keepdim=True).values
-    old_is_best = (policy * (best - q)).sum(-1, keepdim=True) < TIE
+    tie = 2 * error + TIE * q.abs().amax((-2, -1), keepdim=True)
+    old_is_best = (policy * (best - q)).sum(-1, keepdim=True) <= tie
     deterministic = (policy == 1).any(-1, keepdim=True)
     return torch.where(old_is_best & deterministic, policy, greedy_policy(q))
 
@@ -108,7 +114,7 @@ def policy_iteration(mdp: MDP, discount: float, policy: Tensor | None = None) ->
     Args:
         mdp: arrays [..., S, A, M]; with a task axis all tasks are solved at once.
         discount: gamma, from 0 to 1 (1 where every policy met on the way ends the episode).
-        policy: [..., S, A] to start from; the uniform policy if None (its values point to the goal from everywhere, so few rounds do).
+        policy: [..., S, A] to start from; the uniform policy if None (in a maze it ends from everywhere, so that discount 1 is allowed).
 
     Returns:
         The optimum; `steps` are the policies met, the last being optimal.
@@ -142,12 +148,14 @@ def policy_iteration_by_sweeps(mdp: MDP, discount: float, threshold: float = 1e-
     Raises:
         ValueError: as `iterative_policy_evaluation`.
     """
+    _check_sweeps("policy_iteration_by_sweeps", discount, threshold)
+    error = threshold * discount**2 / (1 - discount)  # how far the sweeps may leave the action values from the exact ones
     policy = greedy_policy(torch.zeros_like(mdp.reward))  # 1. pi(s) arbitrarily: the first action everywhere
     total = 0
     while True:
         values, sweeps = iterative_policy_evaluation(mdp, policy, discount, threshold)  # 2. Policy Evaluation
         total += sweeps
-        new_policy = improve(action_values(mdp, values, discount), policy)  # 3. Policy Improvement
+        new_policy = improve(action_values(mdp, values, discount), policy, error)  # 3. Policy Improvement
         if torch.equal(new_policy, policy):  # if policy-stable, then stop
             return values, policy, total
         policy = new_policy

@@ -11,6 +11,7 @@ from collections import deque
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
@@ -157,8 +158,9 @@ class GridWorld:
     def history_states(self) -> tuple[HistoryState, ...]:
         """The states of `mdp(history=True)`: every cell with no past yet, then every reachable (cell, previous action, previous reward).
 
-        Reachable means that a move from some cell leads to it. The states depend on the walls alone and not on where start and goal are, so that mazes of the same walls share their states and can
-        be stacked as tasks. (The reward for entering the goal therefore never shows in a state: there the episode is over.)
+        Reachable means that a move from some cell leads to it. The states depend on the walls alone and not on where start and goal are,
+        so that mazes of the same walls share their states and can be stacked as tasks. (The reward for entering the goal therefore
+        never shows in a state: there the episode is over.)
         """
         fresh = [HistoryState(cell, None, 0.0) for cell in range(len(self.cells))]
         moved = {(*self.move(cell, action), action) for cell in range(len(self.cells)) for action in range(len(ACTIONS))}
@@ -217,7 +219,7 @@ def load_map(number: int) -> GridWorld:
     Raises:
         ValueError: any other number.
     """
-    if number not in MAPS:
+    if isinstance(number, bool) or not isinstance(number, Integral) or number not in MAPS:
         raise ValueError(f"gridworld.load_map: there is no map {number!r}, wanted a number from {MAPS[0]} to {MAPS[-1]}")
     text = resources.files("distral_lite").joinpath("data", "maps", f"{number}.txt").read_text(encoding="utf-8")
     return GridWorld.from_text(text, f"map {number}")

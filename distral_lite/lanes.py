@@ -26,13 +26,14 @@ class LaneRandom:
     """Uniform random numbers for [R, K] lanes, each from a generator of its own.
 
     Args:
-        seeds: R different integers of at least 0, one a run.
-        tasks: K different integers of at least 0, the number of each task (not its position among those being trained).
+        seeds: R different integers from 0 to 2**32 - 1, one a run. (NumPy splits larger ones into pieces, and then the pieces of one
+            seed may be the seed and the task of another.)
+        tasks: K different integers, likewise, the number of each task (not its position among those being trained).
         stream: tells apart what the numbers are for, so that an agent that draws more of them meets the same environment.
         device: where the numbers are wanted.
 
     Raises:
-        ValueError: no seeds or tasks, a seed or task twice (two lanes would share their random numbers), or a negative one.
+        ValueError: no seeds or tasks, a seed or task twice (two lanes would share their random numbers), or one out of range.
     """
 
     def __init__(self, seeds: Sequence[int], tasks: Sequence[int], stream: int = 0, device: str = "cpu") -> None:
@@ -40,8 +41,8 @@ class LaneRandom:
         for name, numbers in (("seeds", seeds), ("tasks", tasks)):
             if isinstance(numbers, int) or not len(numbers):
                 raise ValueError(f"lanes.LaneRandom: {name} is {numbers!r}, wanted a sequence of at least one integer, such as range(20)")
-            if len(set(numbers)) < len(numbers) or min(numbers) < 0:
-                raise ValueError(f"lanes.LaneRandom: {name} = {list(numbers)}, wanted different integers of at least 0")
+            if len(set(numbers)) < len(numbers) or min(numbers) < 0 or max(numbers) >= 2**32:
+                raise ValueError(f"lanes.LaneRandom: {name} = {list(numbers)}, wanted different integers from 0 to 2**32 - 1")
         self._generators = [[np.random.Generator(np.random.Philox(np.random.SeedSequence((s, k, stream)))) for k in tasks] for s in seeds]
         self._block = torch.empty(len(seeds), len(tasks), 0, dtype=torch.float64, device=device)
         self._used = 0
@@ -129,7 +130,7 @@ def tables(tasks: Sequence[MDP], exploring_starts: bool = False, device: str = "
     start = mdp.start
     if exploring_starts:
         own = torch.arange(mdp.reward.shape[1]).view(1, -1, 1, 1)
-        absorbing = (mdp.terminal & (mdp.successor == own)).all(-1).all(-1)
+        absorbing = (mdp.terminal & (mdp.successor == own) | (mdp.probability == 0)).all(-1).all(-1)
         start = (~absorbing).double() / (~absorbing).sum(-1, keepdim=True)
     arrays = (mdp.successor, mdp.probability.cumsum(-1), mdp.reward, mdp.terminal, start.cumsum(-1), torch.arange(len(tasks))[None])
     return Tables(*(array.to(device) for array in arrays))
@@ -145,6 +146,7 @@ def sample(cumulative: Tensor, uniform: Tensor) -> Tensor:
     Returns:
         [...] int64. Where rounding leaves the last sum a hair below the number, the last index that has any probability is taken.
     """
+    cumulative = cumulative.double()  # in float32 the margin below would be rounded away
     exceeds = cumulative > torch.minimum(uniform, cumulative[..., -1] * (1 - 1e-12)).unsqueeze(-1)
     return exceeds.int().argmax(-1)
 
@@ -260,11 +262,11 @@ class TableWorld:
     ) -> None:
         """Prepares the tables and the lanes' generators."""
         check_positive("lanes.TableWorld", "max_episode_steps", max_episode_steps, whole=True)
+        self._random = LaneRandom(seeds, task_ids, stream=0, device=device)
         self.tables = tables(tasks, exploring_starts, device)
         self.runs, (self.tasks, self.states, self.actions) = len(seeds), self.tables.reward.shape
         self.features = torch.stack([task.features for task in tasks]).to(device)
         self.feature_count = self.features.shape[-1]
-        self._random = LaneRandom(seeds, task_ids, stream=0, device=device)
         self._max_episode_steps = max_episode_steps
 
     def reset(self) -> Tensor:

@@ -84,20 +84,21 @@ def check(mdp: MDP) -> MDP:
     """Returns the MDP unchanged, or says what is wrong with it.
 
     Raises:
-        ValueError: shapes that do not fit, successors out of range, probabilities that do not sum to one, rewards that are not finite.
+        ValueError: shapes that do not fit, `terminal` not bool, successors out of range, no probabilities, rewards that are not finite.
     """
     shape = mdp.successor.shape
     if len(shape) < 3:
         raise ValueError(f"mdp.check: successor has shape {tuple(shape)}, wanted [..., S, A, M]")
+    if mdp.terminal.dtype != torch.bool:
+        raise ValueError(f"mdp.check: terminal has dtype {mdp.terminal.dtype}, wanted torch.bool")
     wanted = {"probability": shape, "terminal": shape, "reward": shape[:-1], "start": shape[:-2]}
     for name, size in wanted.items():
         if getattr(mdp, name).shape != size:
             raise ValueError(f"mdp.check: {name} has shape {tuple(getattr(mdp, name).shape)}, wanted {tuple(size)}")
     if mdp.features.shape[:-1] != shape[:-2]:
         raise ValueError(f"mdp.check: features has shape {tuple(mdp.features.shape)}, wanted {(*shape[:-2], 'N')}")
-    states = shape[-3]
-    if int(mdp.successor.min()) < 0 or int(mdp.successor.max()) >= states:
-        raise ValueError(f"mdp.check: successor holds states outside 0 ... {states - 1}")
+    if int(mdp.successor.min()) < 0 or int(mdp.successor.max()) >= shape[-3]:
+        raise ValueError(f"mdp.check: successor holds states outside 0 ... {shape[-3] - 1}")
     check_distribution("mdp.check", "probability", mdp.probability)
     check_distribution("mdp.check", "start", mdp.start)
     if not bool(torch.isfinite(mdp.reward).all()):
@@ -134,8 +135,6 @@ def stack(mdps: Sequence[MDP]) -> MDP:
 def _pad_outcomes(mdp: MDP, outcomes: int) -> MDP:
     """Adds outcomes of probability zero until there are `outcomes` of them."""
     extra = outcomes - mdp.successor.shape[-1]
-    if extra == 0:
-        return mdp
     pad = torch.nn.functional.pad
     return mdp._replace(
         successor=pad(mdp.successor, (0, extra)),
@@ -183,9 +182,8 @@ def transition_matrix(mdp: MDP, policy: Tensor) -> Tensor:
         [..., S, S] float64.
     """
     weight = policy.unsqueeze(-1) * mdp.probability * ~mdp.terminal
-    successor = mdp.successor.expand(weight.shape)
     matrix = torch.zeros(*weight.shape[:-2], weight.shape[-3], dtype=weight.dtype)
-    return matrix.scatter_add(-1, successor.flatten(-2), weight.flatten(-2))
+    return matrix.scatter_add(-1, mdp.successor.expand(weight.shape).flatten(-2), weight.flatten(-2))
 
 
 def policy_reward(mdp: MDP, policy: Tensor) -> Tensor:
@@ -210,7 +208,7 @@ def evaluate(mdp: MDP, policy: Tensor, discount: float) -> Tensor:
         ValueError: a policy of the wrong shape or that does not sum to one; a discount outside [0, 1]; a discount of 1 with a policy
             that may go on for ever.
     """
-    _check_policy("mdp.evaluate", mdp, policy, discount)
+    policy = _check_policy("mdp.evaluate", mdp, policy, discount)
     reward = policy_reward(mdp, policy)
     if _dense(mdp, policy):
         matrix = transition_matrix(mdp, policy)
@@ -232,7 +230,7 @@ def visits(mdp: MDP, policy: Tensor, discount: float) -> Tensor:
     Raises:
         ValueError: as `evaluate`.
     """
-    _check_policy("mdp.visits", mdp, policy, discount)
+    policy = _check_policy("mdp.visits", mdp, policy, discount)
     start = mdp.start.expand(policy.shape[:-1])
     if _dense(mdp, policy):
         matrix = transition_matrix(mdp, policy)
@@ -254,13 +252,12 @@ def expected_steps(mdp: MDP, policy: Tensor, cap: int = 1000) -> float | Tensor:
     Raises:
         ValueError: a policy of the wrong shape or that does not sum to one; a cap below 1.
     """
-    _check_policy("mdp.expected_steps", mdp, policy, 0.0)
+    policy = _check_policy("mdp.expected_steps", mdp, policy, 0.0)
     check_positive("mdp.expected_steps", "cap", cap, whole=True)
-    ones = torch.ones(policy.shape[:-1], dtype=policy.dtype)
     if _dense(mdp, policy):
-        alive = (_sum_of_powers(transition_matrix(mdp, policy), cap) @ ones.unsqueeze(-1)).squeeze(-1)
+        alive = _sum_of_powers(transition_matrix(mdp, policy), cap).sum(-1)
     else:
-        alive = _for_each_task(mdp, policy, ones, lambda matrix, v: _apply_powers(matrix, v, cap))
+        alive = _for_each_task(mdp, policy, torch.ones_like(policy[..., 0]), lambda matrix, ones: _apply_powers(matrix, ones, cap))
     steps = (mdp.start * alive).sum(-1)
     return float(steps) if steps.ndim == 0 else steps
 
@@ -327,24 +324,27 @@ def _for_each_task(mdp: MDP, policy: Tensor, vector: Tensor, function: Any) -> T
     return answers
 
 
-def _check_policy(function: str, mdp: MDP, policy: Tensor, discount: float) -> None:
-    if policy.shape[-2:] != mdp.reward.shape[-2:]:
+def _check_policy(function: str, mdp: MDP, policy: Tensor, discount: float) -> Tensor:
+    """Refuses what is no policy; returns it in float64 and with the leading axes of the MDP, so that one policy may serve all tasks."""
+    lead = all(p == m or 1 in (p, m) for p, m in zip(policy.shape[-3::-1], mdp.reward.shape[-3::-1], strict=False))
+    if not lead or policy.shape[-2:] != mdp.reward.shape[-2:]:
         raise ValueError(f"{function}: policy has shape {tuple(policy.shape)}, wanted [..., S, A] = {tuple(mdp.reward.shape)}")
     check_fraction(function, "discount", discount)
     check_distribution(function, "policy", policy)
     if discount == 1:
         _check_ends(function, mdp, policy)
+    return policy.to(mdp.reward.dtype).expand(torch.broadcast_shapes(policy.shape, mdp.reward.shape))
 
 
 def _check_ends(function: str, mdp: MDP, policy: Tensor) -> None:
     """With discount 1 a value exists only where the episode ends: every state must be able to reach an ending under the policy."""
     live = policy.detach().unsqueeze(-1) * mdp.probability > 0
     ends = (live & mdp.terminal).any(-1).any(-1)
-    successor = mdp.successor.expand(live.shape)
+    successor = mdp.successor.expand(live.shape).flatten(-3)
     known = torch.zeros_like(ends)
     while not bool((ends == known).all()):
         known = ends
-        ends = known | (live & known.gather(-1, successor.flatten(-3)).view(live.shape)).any(-1).any(-1)
+        ends = known | (live & known.gather(-1, successor).view(live.shape)).any(-1).any(-1)
     if not bool(ends.all()):
-        place = [int(i) for i in torch.nonzero(~ends)[0]]
-        raise ValueError(f"{function}: with discount 1 the policy must end the episode; from state {place[-1]} it never does")
+        state = int(torch.nonzero(~ends)[0, -1])
+        raise ValueError(f"{function}: with discount 1 the policy must end the episode; from state {state} it never does")

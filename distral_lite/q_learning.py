@@ -161,7 +161,7 @@ def train(
             seen = world.step(action)  # Take action A, observe R, S'
             place = (run, task, state, action)
             updates[place] += 1
-            rate = config.learning_rate / updates[place] ** config.decay
+            rate = config.learning_rate / updates[place].double() ** config.decay
             target = q_target(seen.reward, config.discount * (~seen.terminal).double(), q[run, task, seen.next_observation])
             q[place] = update(q[place], target, rate)  # Q(S, A) <- Q(S, A) + alpha [...]
             log.record(seen)
