@@ -1,0 +1,237 @@
+"""The chapters as files: executed, in step with their scripts, complete, portable; and that these checks catch what they should."""
+
+import base64
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import notebook_rules as rules
+import pytest
+from nbformat.v4 import new_output
+
+ROOT = Path(__file__).parent.parent
+CHAPTERS = sorted(ROOT.glob("chapters/*.ipynb"))
+SOLUTIONS = sorted(ROOT.glob("solutions/*.ipynb"))
+PAIRS = sorted({path.with_suffix(".py") for path in [*CHAPTERS, *SOLUTIONS, *ROOT.glob("chapters/*.py"), *ROOT.glob("solutions/*.py")]})
+NUMBERED = [path for path in CHAPTERS if path.name[:2].isdigit()]  # not the appendices
+TAUGHT = [path for path in NUMBERED if path.name[:2] != "00"]  # 00 only shows how to use the course
+
+
+def each(paths):
+    """One test a file, named after it."""
+    return pytest.mark.parametrize("path", paths, ids=lambda path: f"{path.parent.name}/{path.stem}")
+
+
+def test_there_are_chapters():
+    assert CHAPTERS, "no chapters: every test of a chapter would pass by not being there"
+
+
+def test_every_chapter_with_exercises_has_solutions():
+    assert {path.name for path in TAUGHT} <= {path.name for path in SOLUTIONS} <= {path.name for path in CHAPTERS}
+
+
+@each(PAIRS)
+def test_script_and_notebook_agree(path):
+    assert rules.paired(path) == []
+
+
+@each([*CHAPTERS, *SOLUTIONS])
+@pytest.mark.parametrize("rule", [rules.executed, rules.portable, rules.widgets_keep_still, rules.panels_have_stills, rules.pictures_speak])
+def test_notebook(path, rule):
+    assert rule(path) == []
+
+
+@each(NUMBERED)
+def test_chapter_has_its_header(path):
+    assert rules.has_header(path) == []
+
+
+@each(TAUGHT)
+@pytest.mark.parametrize("rule", [rules.has_ending, rules.has_exercises])
+def test_chapter_teaches(path, rule):
+    assert rule(path) == []
+
+
+# ---- the rules themselves, on notebooks that break them ----
+
+
+PNG = base64.b64encode(b"a picture").decode()
+SILENT = new_output("display_data", {"image/png": PNG, "text/plain": "<Figure size 640x480 with 1 Axes>"})
+PICTURE = new_output("display_data", SILENT.data, metadata={"image/png": {"alt": "The line rises."}})
+BLANK = new_output("display_data", SILENT.data, metadata={"image/png": {"alt": " "}})
+VIEW = {rules.WIDGET_VIEW: {"model_id": "one", "version_major": 2, "version_minor": 0}}
+PANEL = new_output("execute_result", {**VIEW, "text/plain": "<panel: β>"}, execution_count=1)
+BAR = new_output("display_data", {**VIEW, "text/plain": "  0%|          | 0/3 [00:00<?, ?it/s]"})
+OUTPUT = new_output("display_data", {**VIEW, "text/plain": "Output()"})
+
+
+def printed(text, name="stdout"):
+    return new_output("stream", name=name, text=text)
+
+
+def change(path, edit):
+    notebook = nbformat.read(path, 4)
+    edit(notebook)
+    nbformat.write(notebook, path)
+
+
+@pytest.fixture
+def notebook(tmp_path):
+    return tmp_path / "01_try.ipynb"
+
+
+def test_a_good_notebook_passes_every_rule(notebook):
+    header = "You will be able to … **Before you start** … 30 min to read, 5 s to run"
+    ending = "## What you learned\n## Self-quiz\n<details>…</details>\n## Errata\n## Further reading"
+    stub = "def f(): ...\ncheck('1.{}', f)"
+    still = ("plotting.show(draw(1), alt='a line')", [PICTURE])
+    exercises = [(stub.format(number), [printed("not attempted yet")]) for number in range(3)]
+    rules.write(notebook, [header, ("panel(draw)", [PANEL]), still, *exercises, ending])
+    for rule in (rules.executed, rules.portable, rules.widgets_keep_still, rules.panels_have_stills, rules.pictures_speak):
+        assert rule(notebook) == []
+    assert rules.has_header(notebook) + rules.has_ending(notebook) + rules.has_exercises(notebook) == []
+
+
+def test_a_notebook_that_was_never_executed_is_caught(notebook):
+    rules.write(notebook, [("1 + 1", [])])
+    change(notebook, lambda book: book.cells[0].update(execution_count=None))
+    assert rules.executed(notebook) == ["code cell 1 ('1 + 1') has execution count None, not 1"]
+
+
+def test_cells_executed_out_of_order_are_caught(notebook):
+    rules.write(notebook, [("a = 1", []), ("a = 2", [])])
+    change(notebook, lambda book: book.cells.reverse())
+    assert len(rules.executed(notebook)) == 2
+
+
+def test_an_empty_code_cell_needs_no_execution(notebook):
+    rules.write(notebook, [("", []), ("1 + 1", [])])
+    change(notebook, lambda book: (book.cells[0].update(execution_count=None), book.cells[1].update(execution_count=1)))
+    assert rules.executed(notebook) == []
+
+
+def test_stored_errors_and_stderr_are_caught(notebook):
+    error = new_output("error", ename="ValueError", evalue="no", traceback=["no"])
+    rules.write(notebook, [("f()", [error]), ("g()", [printed("careful", "stderr")])])
+    assert ["ValueError" in rules.executed(notebook)[0], "stderr" in rules.executed(notebook)[1]] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("script", "agree"),
+    [
+        ("# %% [markdown]\n# Text\n\n# %%\n1 + 1\n", True),
+        ("# %% [markdown]\n# Text\n\n# %%\n1 + 2\n", False),
+        ("# %% [markdown]\n# Text\n", False),
+        ('# %% [markdown]\n# Text\n\n# %% tags=["exercise"]\n1 + 1\n', False),
+        (None, False),
+    ],
+)
+def test_a_script_that_differs_is_caught(notebook, script, agree):
+    rules.write(notebook, ["Text", ("1 + 1", [])])
+    if script is not None:
+        notebook.with_suffix(".py").write_text(script)
+    assert (rules.paired(notebook) == []) is agree
+
+
+@pytest.mark.parametrize("text", ["/home/ada/x", "at /tmp/ipykernel_3/4.py:1", "/usr/lib/python3/site-packages/torch", "C:\\Users\\ada"])
+def test_a_path_of_one_machine_is_caught(notebook, text):
+    rules.write(notebook, [("print(x)", [printed(text)])])
+    assert len(rules.portable(notebook)) == 1
+
+
+def test_addresses_of_the_web_are_no_paths_of_a_machine(notebook):
+    rules.write(notebook, [("print(x)", [printed("https://example.org/home/ada and 1/root/2")])])
+    assert rules.portable(notebook) == []
+
+
+def test_a_large_notebook_and_a_strange_kernel_are_caught(notebook):
+    rules.write(notebook, ["x" * rules.MEBIBYTE], kernelspec={"name": "mine", "display_name": "mine"})
+    assert len(rules.portable(notebook)) == 2
+
+
+def test_an_output_widget_and_stored_state_are_caught(notebook):
+    rules.write(notebook, [("interact(f)", [OUTPUT])], widgets={"application/vnd.jupyter.widget-state+json": {}})
+    assert len(rules.widgets_keep_still(notebook)) == 2
+
+
+@pytest.mark.parametrize("later", [[], [("x = 1", [])], ["Text"], [("x = 1", []), ("show()", [PICTURE])]])
+def test_a_panel_without_a_still_is_caught(notebook, later):
+    rules.write(notebook, [("panel(draw)", [PANEL]), *later])
+    assert len(rules.panels_have_stills(notebook)) == 1
+
+
+def test_a_progress_bar_needs_no_still(notebook):
+    rules.write(notebook, [("tqdm(range(3))", [BAR])])
+    assert rules.panels_have_stills(notebook) + rules.widgets_keep_still(notebook) == []
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["![](a.png)", '<img src="a.png">', '<img src="a.png" alt="">', ("plt.show()", [SILENT]), ("show(figure, alt=' ')", [BLANK])],
+)
+def test_a_silent_picture_is_caught(notebook, cell):
+    rules.write(notebook, [cell])
+    assert len(rules.pictures_speak(notebook)) == 1
+
+
+@pytest.mark.parametrize("cell", ["![a maze](a.png)", '<img alt="a maze" src="a.png">', ("show(figure, alt=text)", [PICTURE])])
+def test_a_picture_with_alternative_text_passes(notebook, cell):
+    rules.write(notebook, [cell])
+    assert rules.pictures_speak(notebook) == []
+
+
+def test_missing_sections_are_named(notebook):
+    rules.write(notebook, ["You will be able to", ("1", []), "Before you start: 30 min, 5 s", "## Quiz"])
+    assert len(rules.has_header(notebook)) == 3  # what comes after the first code is no header
+    assert len(rules.has_ending(notebook)) == 3
+
+
+def test_a_quiz_without_folded_answers_is_caught(notebook):
+    rules.write(notebook, ["<details>a hint</details>", "## What you learned\n## Errata\n## Further reading", "## Quiz"])
+    assert rules.has_ending(notebook) == ["the quiz has no folded answers (<details>)"]
+
+
+@pytest.mark.parametrize(
+    ("cells", "words"),
+    [
+        ([("check('1.1', f)", [printed("not attempted")])] * 3, "1 exercises"),
+        ([(f"check('1.{number}', f)", [printed("✓")]) for number in (1, 2, 3)], "solved"),
+        ([(f"check('2.{number}', f)", [printed("not attempted")]) for number in (1, 2, 3)], "another chapter"),
+    ],
+)
+def test_wrong_exercises_are_caught(notebook, cells, words):
+    rules.write(notebook, cells)
+    assert words in rules.has_exercises(notebook)[-1]
+
+
+def test_nbval_fails_on_a_wrong_stored_output_and_only_there(tmp_path):
+    """With this project's own settings, in a copy: the same notebook once right, once with another number stored."""
+    for name in ("pyproject.toml", "conftest.py", "tests/nbval_sanitize.cfg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    address = ("object()", [new_output("execute_result", {"text/plain": "<object at 0x7f0123456789>"}, execution_count=2)])
+    for name, text in (("right", "2\n"), ("wrong", "3\n")):
+        rules.write(tmp_path / f"{name}.ipynb", [("print(1 + 1)", [printed(text)]), address])
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "--nbval",
+        "--nbval-current-env",
+        "-p",
+        "no:cacheprovider",
+        "-rA",
+        "right.ipynb",
+        "wrong.ipynb",
+    ]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    verdicts = {line.split(" - ")[0] for line in result.stdout.splitlines() if line.startswith(("PASSED", "FAILED"))}
+    assert verdicts == {
+        "PASSED right.ipynb::Cell 0",
+        "PASSED right.ipynb::Cell 1",
+        "FAILED wrong.ipynb::Cell 0",
+        "PASSED wrong.ipynb::Cell 1",
+    }
+    assert result.returncode == 1
