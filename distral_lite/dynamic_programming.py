@@ -56,7 +56,9 @@ def optimality_backup(mdp: MDP, values: Tensor, discount: float) -> Tensor:
     return action_values(mdp, values, discount).max(-1).values
 
 
-def iterative_policy_evaluation(mdp: MDP, policy: Tensor, discount: float, threshold: float = 1e-8) -> tuple[Tensor, int]:
+def iterative_policy_evaluation(
+    mdp: MDP, policy: Tensor, discount: float, threshold: float = 1e-8, values: Tensor | None = None
+) -> tuple[Tensor, int]:
     """The thesis's box "Iterative policy evaluation": sweeps in place until no value moves by `threshold`.
 
     Args:
@@ -64,12 +66,13 @@ def iterative_policy_evaluation(mdp: MDP, policy: Tensor, discount: float, thres
         policy: [S, A], probabilities.
         discount: gamma, below 1 (at 1 the sweeps need not end).
         threshold: theta of the box, in units of reward, above 0.
+        values: [S], V to begin with; 0 everywhere if None, as in the box.
 
     Returns:
         The values [S] and the number of sweeps.
 
     Raises:
-        ValueError: a discount outside [0, 1) or a threshold that is not positive.
+        ValueError: a discount outside [0, 1), a threshold that is not positive, or a policy that is none of this MDP.
     """
     _check_sweeps("iterative_policy_evaluation", discount, threshold)
     if policy.shape != mdp.reward.shape[-2:]:
@@ -77,7 +80,7 @@ def iterative_policy_evaluation(mdp: MDP, policy: Tensor, discount: float, thres
         raise ValueError(f"iterative_policy_evaluation: policy has shape {tuple(policy.shape)}, wanted {wanted}")
     check_distribution("iterative_policy_evaluation", "policy", policy)
     reward, transition = policy_reward(mdp, policy).numpy(), discount * transition_matrix(mdp, policy).numpy()
-    values = np.zeros(len(reward))  # Initialize V(s) = 0
+    values = np.zeros(len(reward)) if values is None else values.numpy().copy()  # Initialize V(s) = 0
     sweeps, delta = 0, np.inf
     while delta >= threshold:  # Repeat ... until delta < theta
         delta, sweeps = 0.0, sweeps + 1
@@ -137,6 +140,8 @@ def policy_iteration(mdp: MDP, discount: float, policy: Tensor | None = None) ->
 def policy_iteration_by_sweeps(mdp: MDP, discount: float, threshold: float = 1e-8) -> tuple[Tensor, Tensor, int]:
     """The thesis's box "Policy iteration (using iterative policy evaluation)", with ties broken as in `improve`.
 
+    Each evaluation goes on from the values of the last one, as printed; to begin at 0 again takes many times the sweeps.
+
     Args:
         mdp: one MDP, without leading axes.
         discount: gamma, below 1.
@@ -150,10 +155,10 @@ def policy_iteration_by_sweeps(mdp: MDP, discount: float, threshold: float = 1e-
     """
     _check_sweeps("policy_iteration_by_sweeps", discount, threshold)
     error = threshold * discount**2 / (1 - discount)  # how far the sweeps may leave the action values from the exact ones
-    policy = greedy_policy(torch.zeros_like(mdp.reward))  # 1. pi(s) arbitrarily: the first action everywhere
+    values, policy = None, greedy_policy(torch.zeros_like(mdp.reward))  # 1. V(s) and pi(s) arbitrarily: 0, and the first action
     total = 0
     while True:
-        values, sweeps = iterative_policy_evaluation(mdp, policy, discount, threshold)  # 2. Policy Evaluation
+        values, sweeps = iterative_policy_evaluation(mdp, policy, discount, threshold, values)  # 2. Policy Evaluation, from the last V
         total += sweeps
         new_policy = improve(action_values(mdp, values, discount), policy, error)  # 3. Policy Improvement
         if torch.equal(new_policy, policy):  # if policy-stable, then stop

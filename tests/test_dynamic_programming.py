@@ -246,10 +246,10 @@ def test_improvement_by_hand(q, old, error, new):
 # ---- the thesis's boxes ----
 
 
-def box_evaluation(mdp, policy, discount, threshold):
+def box_evaluation(mdp, policy, discount, threshold, V=None):
     """ "Iterative policy evaluation", retyped from the thesis: values and number of sweeps."""
     states, actions = len(mdp.reward), len(mdp.reward[0])
-    V, sweeps = [0.0] * states, 0
+    V, sweeps = [0.0] * states if V is None else V.copy(), 0
     while True:
         delta, sweeps = 0.0, sweeps + 1
         for s in range(states):
@@ -260,23 +260,39 @@ def box_evaluation(mdp, policy, discount, threshold):
             return V, sweeps
 
 
-def box_policy_iteration(mdp, discount, threshold, keep=False):
-    """ "Policy iteration", retyped: arg max, the first of equals (with `keep`, an old action that ties to 1e-9).
+def first(q, old, round):
+    """The arg max that most programs have: of several best actions the first."""
+    return q.index(max(q))
 
-    None where an unstable policy comes again: what follows a policy depends on it alone, so the box would go round for ever.
+
+def another(q, old, round):
+    """An arg max as well: of several best actions the first in one round, the last in the next."""
+    best = [a for a in range(len(q)) if q[a] == max(q)]
+    return best[0] if round % 2 == 0 else best[-1]
+
+
+def keep(q, old, round):
+    """The old action where it is still best, to 1e-9."""
+    return old if max(q) - q[old] < 1e-9 else q.index(max(q))
+
+
+def box_policy_iteration(mdp, discount, threshold, arg_max=first, afresh=False):
+    """ "Policy iteration", retyped; with `afresh` every evaluation starts from V = 0, as the box "Iterative policy evaluation" does.
+
+    None where V, the policy and the parity of the round come again before the policy is stable: the box then goes round for ever.
     """
     states, actions = len(mdp.reward), len(mdp.reward[0])
-    policy, seen = [0] * states, []
-    while policy not in seen:
-        seen.append(policy.copy())
-        V, _ = box_evaluation(mdp, one_hot(policy, actions).tolist(), discount, threshold)
-        stable = True
+    V, policy, seen, total = [0.0] * states, [0] * states, [], 0
+    while (V, policy, len(seen) % 2) not in seen:
+        seen.append((V, policy, len(seen) % 2))
+        V, sweeps = box_evaluation(mdp, one_hot(policy, actions).tolist(), discount, threshold, None if afresh else V)
+        stable, total, policy = True, total + sweeps, policy.copy()
         for s in range(states):
             old, q = policy[s], [q_by_loops(mdp, V, discount, s, a) for a in range(actions)]
-            policy[s] = old if keep and max(q) - q[old] < 1e-9 else q.index(max(q))
+            policy[s] = arg_max(q, old, len(seen))
             stable = stable and policy[s] == old
         if stable:
-            return V, policy
+            return V, policy, total
     return None
 
 
@@ -301,17 +317,27 @@ def test_evaluation_box_line_by_line(seed):
     assert distance < 1e-8
 
 
+def test_evaluation_may_go_on_from_other_values():
+    mdp, policy = random_mdp(0), random_policy(0, 5, 3)
+    begin = torch.linspace(-3, 3, 5, dtype=torch.float64)
+    found, sweeps = D.iterative_policy_evaluation(mdp, policy, 0.9, 1e-6, begin)
+    wanted, count = box_evaluation(plain(mdp), policy.tolist(), 0.9, 1e-6, begin.tolist())
+    np.testing.assert_allclose(found, wanted, atol=1e-13)
+    assert sweeps == count and begin.tolist() == torch.linspace(-3, 3, 5, dtype=torch.float64).tolist()
+    assert D.iterative_policy_evaluation(mdp, policy, 0.9, 1e-6, found)[1] == 1  # nothing left to do
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_policy_iteration_box_line_by_line(seed):
     mdp = random_mdp(seed, states=6)
     values, policy, sweeps = D.policy_iteration_by_sweeps(mdp, 0.9, 1e-10)
-    wanted, actions = box_policy_iteration(plain(mdp), 0.9, 1e-10)
+    wanted, actions, count = box_policy_iteration(plain(mdp), 0.9, 1e-10)
     np.testing.assert_allclose(values, wanted, atol=1e-13)
     assert policy.tolist() == one_hot(actions, 3).tolist()
+    assert sweeps == count
     exact = D.policy_iteration(mdp, 0.9)
     torch.testing.assert_close(values, exact.values, atol=1e-8, rtol=0)
     assert torch.equal(policy, exact.policy)
-    assert sweeps > D.iterative_policy_evaluation(mdp, policy, 0.9, 1e-10)[1]  # the sweeps of all rounds together
 
 
 @pytest.mark.parametrize("number", gridworld.MAPS)
@@ -322,6 +348,16 @@ def test_policy_iteration_box_on_the_mazes(number):
     torch.testing.assert_close(M.evaluate(mdp, policy, 0.9), D.policy_iteration(mdp, 0.9).values, atol=1e-12, rtol=0)
 
 
+def test_going_on_from_the_last_values_saves_sweeps():
+    mdp, total, old = gridworld.load_map(4).mdp(), 0, None
+    policy = M.greedy_policy(torch.zeros_like(mdp.reward))
+    while old is None or not torch.equal(policy, old):
+        values, sweeps = D.iterative_policy_evaluation(mdp, policy, 0.9)  # from 0 in every round
+        total, old = total + sweeps, policy
+        policy = D.improve(M.action_values(mdp, values, 0.9), policy, error=1e-6)
+    assert total > 5 * D.policy_iteration_by_sweeps(mdp, 0.9)[2]
+
+
 # ---- ties ----
 
 # Every step pays 1, so with gamma a half every state is worth 2 and every action too.
@@ -329,22 +365,38 @@ TWO = deterministic([[0, 0], [0, 1]], 1.0)  # 1 may go to 0 or stay
 THREE = deterministic([[0, 0], [0, 0], [1, 2]], 1.0)  # 1 goes to 0; 2 may go to 1 or stay
 
 
-def test_the_printed_box_swaps_tied_actions_for_ever():
-    """Where 1 goes to 0, the sweeps leave V(1) nearer to 2 than V(0), and staying looks better; where it stays, V(0) = V(1), and the
-    arg max takes the first action again. Ours keeps an action that is still best, and stops."""
-    assert box_policy_iteration(plain(TWO), 0.5, 1e-3) is None
-    assert box_policy_iteration(plain(TWO), 0.9, 1e-8) is None
-    values, policy, _ = D.policy_iteration_by_sweeps(TWO, 0.5, 1e-3)
-    torch.testing.assert_close(values, torch.full((2,), 2.0, dtype=torch.float64), atol=2e-3, rtol=0)
-    assert policy[1].sum() == 1
+def sweeps_of_two(policy):
+    return box_evaluation(plain(TWO), one_hot(policy, 2).tolist(), 0.5, 1e-3)[0]
 
 
-def test_keeping_the_old_action_is_not_enough_where_values_are_swept():
-    """With three states even the box that keeps old actions swaps for ever, for the sweeps' error differs between tied actions. Ours
-    holds an action better only where that error cannot explain the difference."""
-    assert box_policy_iteration(plain(THREE), 0.5, 1e-3, keep=True) is None
-    values, _, _ = D.policy_iteration_by_sweeps(THREE, 0.5, 1e-3)
-    torch.testing.assert_close(values, torch.full((3,), 2.0, dtype=torch.float64), atol=2e-3, rtol=0)
+def test_the_box_goes_round_for_ever_where_its_arg_max_changes_its_mind():
+    """The box says arg max, not which one. Always the first is safe here; one time the first and one time the last never is stable."""
+    values, _, _ = box_policy_iteration(plain(TWO), 0.5, 1e-3)
+    assert values == pytest.approx([2.0, 2.0], abs=2e-3)
+    assert box_policy_iteration(plain(TWO), 0.5, 1e-3, another) is None
+
+
+def test_the_box_goes_round_for_ever_where_each_evaluation_starts_afresh():
+    """Then the first arg max is not safe either. Where 1 goes to 0, the sweeps leave V(1) nearer to 2 than V(0), and staying looks better.
+    Where it stays, V(0) = V(1), and the first action is taken again."""
+    going, staying = sweeps_of_two([0, 0]), sweeps_of_two([0, 1])
+    assert going[0] < going[1] < 2 and staying[0] == staying[1] < 2
+    assert box_policy_iteration(plain(TWO), 0.5, 1e-3, afresh=True) is None
+    assert box_policy_iteration(plain(TWO), 0.9, 1e-8, afresh=True) is None
+
+
+def test_keeping_the_old_action_helps_and_is_not_enough_where_each_evaluation_starts_afresh():
+    """With three states the sweeps' error speaks for another action each time, by more than rounding."""
+    assert box_policy_iteration(plain(TWO), 0.5, 1e-3, keep) is not None
+    assert box_policy_iteration(plain(TWO), 0.5, 1e-3, keep, afresh=True) is not None
+    assert box_policy_iteration(plain(THREE), 0.5, 1e-3, keep, afresh=True) is None
+
+
+@pytest.mark.parametrize("mdp", [TWO, THREE])
+def test_ours_stops_on_ties(mdp):
+    values, policy, _ = D.policy_iteration_by_sweeps(mdp, 0.5, 1e-3)
+    torch.testing.assert_close(values, torch.full_like(values, 2.0), atol=2e-3, rtol=0)
+    assert bool((policy.sum(-1) == 1).all())
 
 
 @pytest.mark.parametrize("threshold", [2.0, 0.1, 1e-4, 1e-8])
