@@ -28,7 +28,8 @@
 # - You have opened this notebook in JupyterLab, with `make lab` or as the README describes.
 # - You can read Python, and you know what a probability and an expectation are. Nothing about reinforcement learning is assumed.
 #
-# **Time** 30 minutes to read and do, about 5 seconds to run. **Modules** `distral_lite.gridworld`, `distral_lite.mdp`. **Equations** none yet.
+# **Time** 30 minutes to read and do, about 5 seconds to run. **Modules** `distral_lite.gridworld`, `distral_lite.mdp`. **Equations** none
+# yet.
 
 # %% [markdown]
 # ## 0.1 Is this machine ready?
@@ -44,8 +45,8 @@ assert set_up()
 # %% [markdown]
 # ## 0.2 How a chapter works
 #
-# A chapter is a notebook that you can run from top to bottom (menu *Run*, *Run All Cells*) before you have solved anything. Nothing breaks: an
-# exercise that you have not touched says so and lets you pass. Read it in this order:
+# A chapter is a notebook that you can run from top to bottom (menu *Run*, *Run All Cells*) before you have solved anything. Nothing breaks:
+# an exercise that you have not touched says so and lets you pass. Read it in this order:
 #
 # 1. **The idea in words**, then the **equation** with its number in the thesis that this course implements, then the **code that is that
 #    equation**, printed from the module it is imported from. What you read is what runs.
@@ -79,8 +80,8 @@ print("\n".join(world.rows))
 print("actions:", ", ".join(ACTIONS))
 
 # %% [markdown]
-# In each step the agent takes one of five actions. Every step costs 0.1, standing still included. A move into a wall leaves the agent where it
-# is and costs 0.5 more. Entering the goal pays 1 and ends the episode. So the agent should arrive, soon, and without bumping.
+# In each step the agent takes one of five actions. Every step costs 0.1, standing still included. A move into a wall leaves the agent where
+# it is and costs 0.5 more. Entering the goal pays 1 and ends the episode. So the agent should arrive, soon, and without bumping.
 #
 # **Predict.** Count squares in the text above: in how many steps can the goal be reached? And a visitor who takes each of the five actions
 # with equal chance, for ever, without a thought: how many steps does that take on average? Write down both numbers. The second is harder
@@ -99,9 +100,9 @@ print(f"random policy: {mdp.visits(maze, random, discount=1.0).sum():6.1f} steps
 print(f"random policy: {mdp.expected_steps(maze, random, cap=1000):6.1f} steps, if every episode is cut after 1000")
 
 # %% [markdown]
-# Both answers come without a single simulated step. The maze has 32 squares, so "how long from here?" is 32 unknowns in 32 linear equations,
-# and a computer solves them in a blink. Chapter 01 shows you the equations. For now keep the two numbers: 13 steps for the best policy, and
-# more than fifty times as many for blind chance. Between them lies everything that an agent can learn here.
+# Both answers come without a single simulated step. The maze has 32 squares, so "how long from here?" is 32 unknowns in 32 linear
+# equations, and a computer solves them in a blink. Chapter 01 shows you the equations. For now keep the two numbers: 13 steps for the best
+# policy, and more than fifty times as many for blind chance. Between them lies everything that an agent can learn here.
 #
 # The picture shows the best policy. An arrow is an action, as long as it is probable; here every arrow has probability one.
 
@@ -109,7 +110,7 @@ print(f"random policy: {mdp.expected_steps(maze, random, cap=1000):6.1f} steps, 
 figure, axes = plotting.new_figure(size=(4.6, 3.6))
 path = world.shortest_path()
 plotting.draw_maze(axes, world, policy=best, path=path)
-plotting.show(figure, alt="Map 4: from every square the best policy leads along a shortest way; from S to G that is 13 steps through the corridor.")
+plotting.show(figure, alt="From every square the best policy leads along a shortest way; from S to G it has 13 steps through the corridor.")
 assert len(path) - 1 == 13 == round(mdp.expected_steps(maze, best))
 
 # %% [markdown]
@@ -119,8 +120,8 @@ assert len(path) - 1 == 13 == round(mdp.expected_steps(maze, best))
 # %% [markdown]
 # ## 0.4 A first slider
 #
-# An agent that learns must try things. The simplest way is to act at random in a share ε of the steps and to follow the best policy
-# known in the others. Suppose an agent already knows the best policy, and still explores like that. What does it cost?
+# An agent that learns must try things. The simplest way is to act at random in a share ε of the steps and to follow the best policy known
+# in the others. Suppose an agent already knows the best policy, and still explores like that. What does it cost?
 #
 # **Predict.** With ε = 0 the way takes 13 steps. How many with ε = 0.5, where every second action is a random one? About 18, about 26,
 # about 52, or about 290 (halfway between 13 and the random policy)? Note your letter for exercise 0.1 below, *then* drag the slider. With
@@ -161,8 +162,8 @@ def exploration_scene():
 panel(exploration_scene, {"epsilon": Slider(EPSILONS, 0.0, "ε")}, width=760)
 
 # %% [markdown]
-# Every position of the slider is a new exact solution, not a replay of stored pictures. The picture below is the same drawing at ε = 0.5, kept
-# for readers who see this page without a running kernel. You will find such a still under every slider of the course.
+# Every position of the slider is a new exact solution, not a replay of stored pictures. The picture below is the same drawing at ε = 0.5,
+# kept for readers who see this page without a running kernel. You will find such a still under every slider of the course.
 
 # %%
 still(exploration_scene, epsilon=0.5)
@@ -172,17 +173,17 @@ print(f"13 / (1 - ε): {13 / 0.5:.0f} and {13 / 0.1:.0f}")
 assert 1.9 < half / 13 < 2.1 and 11 < nine_tenths / 13 < 12
 
 # %% [markdown]
-# **What it shows.** Half random is not halfway to random: at ε = 0.5 the way is twice as long, at ε = 0.9 eleven times. The reason fits in one
-# line. A random action leads back as often as it leads on, so random steps only cost time; the others, a share 1 − ε, make all the ground.
-# That predicts 13 / (1 − ε): 26 at ε = 0.5 and 130 at ε = 0.9. The exact numbers differ a little, because walls get in the way.
+# **What it shows.** Half random is not halfway to random: at ε = 0.5 the way is twice as long, at ε = 0.9 eleven times. The reason fits in
+# one line. A random action leads back as often as it leads on, so random steps only cost time; the others, a share 1 − ε, make all the
+# ground. That predicts 13 / (1 − ε): 26 at ε = 0.5 and 130 at ε = 0.9. The exact numbers differ a little, because walls get in the way.
 #
 # Remember it when you meet a learning curve that was recorded *while the agent still explored*: such a curve can look like ignorance and be
 # nothing but noise. Chapter 02 returns to this.
 
 # %% [markdown]
 # ### Exercise 0.1 · predict one setting  (●○○ · 2 min)
-# Put the letter that you wrote down before you dragged the slider in place of `None`, and run the cell: **a** about 18 steps, **b** about 26,
-# **c** about 52, **d** about 290. A wrong letter is welcome here. It gets you the line that a tutor would say.
+# Put the letter that you wrote down before you dragged the slider in place of `None`, and run the cell: **a** about 18 steps, **b** about
+# 26, **c** about 52, **d** about 290. A wrong letter is welcome here. It gets you the line that a tutor would say.
 
 # %% tags=["exercise"]
 answer = None
@@ -204,7 +205,8 @@ _ = check("0.1", answer)
 # | $A$ | `policy.shape[-1]` | number | actions |
 #
 # <details><summary>Hint 1</summary>A tensor times a number, plus a number: no loop is needed.</details>
-# <details><summary>Hint 2</summary>Each row must still sum to one. What do you have to add to each of A actions so that the sum is ε?</details>
+# <details><summary>Hint 2</summary>Each row must still sum to one. What do you have to add to each of A actions so that the sum is
+# ε?</details>
 
 
 # %% tags=["exercise"]
@@ -218,12 +220,12 @@ _ = check("0.2", mix)
 # %% [markdown]
 # ## 0.5 Five mazes, one set of walls
 #
-# Maps 4 to 8 have the same walls. Only start and goal move. An agent that is asked to solve all five could learn each one from nothing.
-# Or it could notice what they have in common. That is **multitask reinforcement learning**, and *Distral*, the method this course
-# leads up to, is one answer to the question of how to notice.
+# Maps 4 to 8 have the same walls. Only start and goal move. An agent that is asked to solve all five could learn each one from nothing. Or
+# it could notice what they have in common. That is **multitask reinforcement learning**, and *Distral*, the method this course leads up to,
+# is one answer to the question of how to notice.
 #
-# **Predict.** Put five experts, one a maze, on top of one another. Where do they all do the same? Where must they part? Look at the
-# mazes, then name the one square where the parting is decided.
+# **Predict.** Put five experts, one a maze, on top of one another. Where do they all do the same? Where must they part? Look at the mazes,
+# then name the one square where the parting is decided.
 
 # %%
 worlds = [load_map(number) for number in (4, 5, 6, 7, 8)]
@@ -239,8 +241,8 @@ plotting.show(figure, alt="Five mazes with the same walls: every shortest path t
 assert len({tuple(row.translate(str.maketrans("SG", "..")) for row in each.rows) for each in worlds}) == 1
 
 # %% [markdown]
-# Now the summary of five experts in one policy. In each square, count how often the experts take each action there, and divide by the number
-# of visits: a weighted average of the experts, where an expert who passes a square has a say in it and one who never comes has none.
+# Now the summary of five experts in one policy. In each square, count how often the experts take each action there, and divide by the
+# number of visits: a weighted average of the experts, where an expert who passes a square has a say in it and one who never comes has none.
 
 # %%
 counts = (visits.unsqueeze(-1) * experts).sum(0)
@@ -255,13 +257,13 @@ for action, share in zip(ACTIONS, shared[fork], strict=True):
 figure, axes = plotting.new_figure(size=(4.6, 3.6))
 common = torch.where(passed.unsqueeze(-1), shared, torch.zeros_like(shared))
 plotting.draw_maze(axes, world, policy=common, visits=visits.sum(0), numbers=None)
-plotting.show(figure, alt="The experts agree on one action in all squares that they pass, save the fork behind the corridor: two go up, one goes down.")
+plotting.show(figure, alt="The experts agree in all squares that they pass, save the fork behind the corridor: two go up, one goes down.")
 agree = (shared[passed].max(-1).values == 1).sum()
 assert int(agree) == int(passed.sum()) - 1 and float(shared[fork].max()) < 1
 
 # %% [markdown]
-# **What it shows.** Wherever an expert passes, all that pass do the same, except at one square: the fork behind the corridor, where two go up
-# and one goes down. (S and G in the picture are map 4's. Squares without an arrow are those that no expert passes.)
+# **What it shows.** Wherever an expert passes, all that pass do the same, except at one square: the fork behind the corridor, where two go
+# up and one goes down. (S and G in the picture are map 4's. Squares without an arrow are those that no expert passes.)
 #
 # What would such a summary be worth to an agent that has never seen one of these mazes? Test it fairly: leave one expert out, summarise the
 # other four, and let an agent follow that summary in the fifth maze, with one action in five at random so that it cannot get stuck. Where
@@ -280,13 +282,13 @@ for left_out, each in enumerate(worlds):
     assert steps[2] < steps[1] < steps[0]
 
 # %% [markdown]
-# **What it shows.** In every maze the summary of the *other four* beats blind chance. In maps 5 and 6 an agent that has never been there is nearly
-# as good as the expert. In map 4 it hardly helps. Can you see why before you read on? Look at the fork.
+# **What it shows.** In every maze the summary of the *other four* beats blind chance. In maps 5 and 6 an agent that has never been there is
+# nearly as good as the expert. In map 4 it hardly helps. Can you see why before you read on? Look at the fork.
 #
-# Without map 4's expert, all who pass the fork go up. The summary says "up" with full confidence, and map 4's goal is down. What was true in
-# every maze so far is wrong in this one, and the agent is rescued only by its random steps. So sharing can mislead as well as help. How
-# firmly should a task agent hold to what the others do, and who decides? Those are the questions that Distral's two numbers, α and β, answer.
-# You will meet them as sliders.
+# Without map 4's expert, all who pass the fork go up. The summary says "up" with full confidence, and map 4's goal is down. What was true
+# in every maze so far is wrong in this one, and the agent is rescued only by its random steps. So sharing can mislead as well as help. How
+# firmly should a task agent hold to what the others do, and who decides? Those are the questions that Distral's two numbers, α and β,
+# answer. You will meet them as sliders.
 
 # %% [markdown]
 # ## What you learned
@@ -298,33 +300,33 @@ for left_out, each in enumerate(worlds):
 #
 # ## Self-quiz
 #
-# <details><summary>1. A picture has a dashed line and a solid line with a band. Which of them would change if you ran the cell with other seeds?</summary>
-# The solid one: it is learned, the middle of at least twenty runs. The dashed one is exact: no seed enters it.</details>
+# <details><summary>1. A picture has a dashed line and a solid line with a band. Which of them would change if you ran the cell with other
+# seeds?</summary> The solid one: it is learned, the middle of at least twenty runs. The dashed one is exact: no seed enters it.</details>
 #
-# <details><summary>2. A learning curve levels off at 26 steps in map 4. Is the agent unable to find the way of 13?</summary>
-# Not necessarily. An agent that knows the best policy and takes a random action in half of its steps takes 25.8 steps on average. Ask how
-# much it explored while it was measured.</details>
+# <details><summary>2. A learning curve levels off at 26 steps in map 4. Is the agent unable to find the way of 13?</summary> Not
+# necessarily. An agent that knows the best policy and takes a random action in half of its steps takes 25.8 steps on average. Ask how much
+# it explored while it was measured.</details>
 #
-# <details><summary>3. You run a chapter and an exercise prints "not attempted yet". Is something broken?</summary>
-# No. That is what an untouched exercise prints. Nothing after it depends on your answer.</details>
+# <details><summary>3. You run a chapter and an exercise prints "not attempted yet". Is something broken?</summary> No. That is what an
+# untouched exercise prints. Nothing after it depends on your answer.</details>
 #
-# <details><summary>4. Why did the summary of four experts help so little in map 4, although it helped in the other mazes?</summary>
-# At the fork all remaining experts that pass go up, so the summary is certain, and in map 4 it is wrong. Before the fork it is as right as
+# <details><summary>4. Why did the summary of four experts help so little in map 4, although it helped in the other mazes?</summary> At the
+# fork all remaining experts that pass go up, so the summary is certain, and in map 4 it is wrong. Before the fork it is as right as
 # ever.</details>
 #
 # ## Errata met in this chapter
 #
-# None: the thesis's equations begin in chapter 01. There, and in every later chapter, an error in the thesis is marked where you meet it, in a
-# block that begins with the word *Erratum*, with the printed form's number and one sentence on what was wrong. The end of each chapter
+# None: the thesis's equations begin in chapter 01. There, and in every later chapter, an error in the thesis is marked where you meet it,
+# in a block that begins with the word *Erratum*, with the printed form's number and one sentence on what was wrong. The end of each chapter
 # lists them.
 #
 # ## Further reading
 #
-# - Sutton and Barto, *Reinforcement Learning: An Introduction*, 2nd edition, chapter 1: what reinforcement learning is, with no equations. Sections 1.1
-#   to 1.4 are enough to begin.
-# - Teh et al., "Distral: Robust Multitask Reinforcement Learning", NeurIPS 2017, section 1: the problem of sharing, in two pages. Read it again after
-#   the last chapter.
-# - Wan, "Multi-task Deep Reinforcement Learning via Policy Distillation", MSc thesis, UCL 2019, chapter 1: the thesis that this course implements and
-#   audits.
+# - Sutton and Barto, *Reinforcement Learning: An Introduction*, 2nd edition, chapter 1: what reinforcement learning is, with no equations.
+#   Sections 1.1 to 1.4 are enough to begin.
+# - Teh et al., "Distral: Robust Multitask Reinforcement Learning", NeurIPS 2017, section 1: the problem of sharing, in two pages. Read it
+#   again after the last chapter.
+# - Wan, "Multi-task Deep Reinforcement Learning via Policy Distillation", MSc thesis, UCL 2019, chapter 1: the thesis that this course
+#   implements and audits.
 #
 # **Next:** chapter 01 writes down the equations that were solved here, and asks what a state, a value and a policy are.

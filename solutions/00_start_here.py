@@ -24,9 +24,10 @@ from distral_lite.checks import check
 # %% [markdown]
 # ## 0.1 Predict one setting
 #
-# The answer is **b**: 25.8 steps, twice the shortest way. A random action leads back as often as it leads on, so random steps make no ground on
-# average; the share 1 − ε of good steps makes all of it. The way of 13 steps then takes about 13 / (1 − ε). The cell below holds that rule
-# against the exact numbers. It is good until random steps become so frequent that the agent spends its time bumping around in dead ends.
+# The answer is **b**: 25.8 steps, twice the shortest way. A random action leads back as often as it leads on, so random steps make no
+# ground on average; the share 1 − ε of good steps makes all of it. The way of 13 steps then takes about 13 / (1 − ε). The cell below holds
+# that rule against the exact numbers. It is good until random steps become so frequent that the agent spends its time bumping around in
+# dead ends.
 
 # %%
 from distral_lite import dynamic_programming, mdp
@@ -46,10 +47,10 @@ _ = check("0.1", "b")
 # %% [markdown]
 # ## 0.2 Meet the checker
 #
-# With probability 1 − ε the policy decides, so its probabilities are scaled by 1 − ε; the remaining ε is shared equally by the A actions. The most
-# common slip is to add ε to *each* action, so that the row sums to more than one. A sum over the last axis is the quickest test of anything
-# that claims to be a policy. Actions stand on the last axis, whatever stands before it, so the same line serves one state and a table of
-# states.
+# With probability 1 − ε the policy decides, so its probabilities are scaled by 1 − ε; the remaining ε is shared equally by the A actions.
+# The most common slip is to add ε to *each* action, so that the row sums to more than one. A sum over the last axis is the quickest test of
+# anything that claims to be a policy. Actions stand on the last axis, whatever stands before it, so the same line serves one state and a
+# table of states.
 
 
 # %%
