@@ -21,6 +21,9 @@ EXECUTE := $(BIN)/jupyter nbconvert --log-level=ERROR --to notebook --execute --
 	--ClearMetadataPreprocessor.clear_cell_metadata=False \
 	--ClearMetadataPreprocessor.preserve_nb_metadata_mask="{'jupytext', 'kernelspec', 'language_info'}"
 
+# The course's arrays are small: sharing them out among threads costs more than it saves, ten times more on a busy machine.
+export OMP_NUM_THREADS ?= 1
+
 .PHONY: help venv lab test course sync lint clean
 .DEFAULT_GOAL := help
 

@@ -1,5 +1,10 @@
 """Settings that hold wherever pytest starts from: in tests/, in chapters/ or in the root."""
 
+import os
+
+# Small arrays want one thread. Set before torch is imported, and inherited by the kernels of the notebooks.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 def pytest_configure(config):
     # nbval reads this path relative to the current folder, so it is given whole; without --nbval the option does not exist.

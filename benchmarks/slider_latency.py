@@ -68,6 +68,7 @@ def measure(paths, presses):
                 for p, panel in enumerate(notebook.panels(), 1):
                     for s, slider in enumerate(panel.sliders, 1):
                         yield path.stem, p, s, latencies(panel, slider, presses)
+                notebook.shut_down()
                 context.close()
 
 

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from pathlib import Path
 
@@ -140,10 +141,18 @@ class NotebookPage:
 
     def __init__(self, page, address):
         """Open it and wait until its kernel can be used: it is named, and idle. (It is called idle while there is none yet.)"""
-        self.page = page
+        self.page, self.address = page, urllib.parse.urlsplit(address)
         page.goto(address, timeout=START)
         expect(page.locator(".jp-Toolbar-kernelName").first).to_contain_text("Python 3", timeout=START)
         self.wait_until_idle(START)
+
+    def shut_down(self):
+        """End the notebook's kernel: a finished chapter's would keep its memory, and whatever it still computes the processor."""
+        token = urllib.parse.parse_qs(self.address.query)["token"][0]
+        server, headers = f"{self.address.scheme}://{self.address.netloc}/api/sessions", {"Authorization": f"token {token}"}
+        for session in self.page.request.get(server, headers=headers).json():
+            if self.address.path.endswith(f"/{session['path']}"):
+                self.page.request.delete(f"{server}/{session['id']}", headers=headers)
 
     def wait_until_idle(self, limit):
         """Wait until the kernel has nothing to do."""

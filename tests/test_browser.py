@@ -60,8 +60,15 @@ def open_notebook(request):
         reason = f"no browser found: none of {', '.join(jupyter_browser.BROWSERS)} is installed"
         (pytest.fail if os.environ.get("DISTRAL_LITE_REQUIRE_BROWSER") else pytest.skip)(reason)
     browser, address = request.getfixturevalue("browser"), request.getfixturevalue("address")
-    context = browser.new_context(viewport={"width": 1400, "height": 1000})
-    yield lambda name: jupyter_browser.NotebookPage(context.new_page(), address(name))
+    context, opened = browser.new_context(viewport={"width": 1400, "height": 1000}), []
+
+    def open_one(name):
+        opened.append(jupyter_browser.NotebookPage(context.new_page(), address(name)))
+        return opened[-1]
+
+    yield open_one
+    for notebook in opened:
+        notebook.shut_down()
     context.close()
 
 
