@@ -1,0 +1,297 @@
+"""Chapter 09: Distral by soft Q-learning (thesis algorithm 1, with its errata), over lanes of runs and tasks.
+
+Every round each task takes one step and one soft Q-learning update, and the distilled policy takes one step towards what the tasks do.
+One column, two columns, and no sharing at all are the same code: they differ in how a task acts, and in whether pi_0 learns.
+
+The task values f are [R, K, ...], the distilled preferences h are [R, 1, ...]: one for the tasks of a run, and none for two runs. Worlds
+have few states, so both are evaluated once a round on all of them and looked up; the gradient is that of the minibatch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from tqdm.auto import trange
+
+from distral_lite import lanes, networks, soft
+from distral_lite.distral import distilled_policy, one_column_policy, two_column_policy
+from distral_lite.mdp import MDP
+from distral_lite.soft_q_learning import Window, draw, mix
+from distral_lite.validation import check_fraction, check_positive
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of `train`; the defaults are the thesis's for two columns."""
+
+    steps: int = 10_000  # rounds: each task takes one step and one update in each
+    columns: int = 2  # 2: a task acts by (2.66); 1: by (2.63) at inverse temperature beta_prime
+    distil: bool = True  # False: pi_0 stays uniform, so nothing is shared: soft Q-learning of each task by itself
+    alpha: float = 0.8  # weight of the distilled policy
+    beta: float = 5.0  # inverse temperature of the soft values, in 1 / reward
+    beta_prime: float | Tensor = 1.0  # of the one-column policy, in 1 / reward, or [R]: one a run; 1 is (2.63) as printed
+    discount: float = 0.999  # gamma
+    n_steps: int = 1  # rewards in a target
+    learning_rate: float = 1e-3  # Adam's, of the task values
+    distil_rate: float = 1e-3  # Adam's, of the distilled preferences
+    batch: int = 128  # windows of each task in an update
+    memory: int = 10_000  # transitions a task remembers
+    distil_memory: int = 1_000  # the newest so many are distilled
+    epsilon_start: float = 0.9  # share of random actions in the first episode
+    epsilon_end: float = 0.05  # and in the long run
+    epsilon_episodes: float = 5.0  # it decays by exp(-episode / epsilon_episodes)
+    hidden: tuple[int, ...] | None = networks.THESIS_HIDDEN  # hidden units of the networks; None: tables
+    max_episode_steps: int = 1000  # an episode is cut here (and bootstraps: it is a truncation)
+    snapshots: int = 50  # copies of the policies kept for the history, equally spaced in rounds
+    device: str = "cpu"  # where the tensors live
+
+    def __post_init__(self) -> None:
+        """Refuses settings that make no sense, naming them."""
+        function = "distral_sql.Config"
+        for name in ("steps", "n_steps", "batch", "memory", "distil_memory", "max_episode_steps", "snapshots"):
+            check_positive(function, name, getattr(self, name), whole=True)
+        for name in ("alpha", "discount", "epsilon_start", "epsilon_end"):
+            check_fraction(function, name, getattr(self, name))
+        for name in ("beta", "beta_prime", "learning_rate", "distil_rate", "epsilon_episodes"):
+            check_positive(function, name, getattr(self, name))
+        if self.columns not in (1, 2):
+            raise ValueError(f"{function}: columns is {self.columns!r}, wanted 1 or 2")
+        if not self.n_steps <= self.memory:
+            raise ValueError(f"{function}: memory is {self.memory}, wanted at least n_steps ({self.n_steps})")
+        if self.snapshots > self.steps:
+            raise ValueError(f"{function}: snapshots is {self.snapshots}, wanted at most one a round ({self.steps})")
+
+
+class Agent(NamedTuple):
+    """What a run has learned.
+
+    Attributes:
+        log_pi0: [R, S, A], log of the distilled policies.
+        log_pi: [R, K, S, A], log of the task policies, without random actions.
+        f: [R, K, S, A], soft action values.
+    """
+
+    log_pi0: Tensor
+    log_pi: Tensor
+    f: Tensor
+
+
+class History(NamedTuple):
+    """What happened on the way.
+
+    Attributes:
+        durations: [R, K, E] float64, steps of each finished episode, NaN where a lane finished fewer.
+        returns: [R, K, E] float64, undiscounted rewards of each finished episode, without regulariser, NaN likewise.
+        snapshot_steps: [T] int64, rounds after which the policies were copied, 0 first.
+        log_pi0: [R, T, S, A], the copies of the distilled policies.
+        log_pi: [R, K, T, S, A], the copies of the task policies.
+    """
+
+    durations: Tensor
+    returns: Tensor
+    snapshot_steps: Tensor
+    log_pi0: Tensor
+    log_pi: Tensor
+
+
+class Run(NamedTuple):
+    """The result of `train`."""
+
+    agent: Agent
+    history: History
+
+
+class Memory(NamedTuple):
+    """The newest C transitions of every lane, each with its number in its episode.
+
+    Attributes:
+        window: fields [R, K, C]; see `soft_q_learning.Window`.
+        time: [R, K, C] int64, t: steps since the episode began.
+    """
+
+    window: Window
+    time: Tensor
+
+
+def task_policy(f: Tensor, h: Tensor, config: Config) -> Tensor:
+    """Log of the policy that a task acts by (line 9): (2.63) with beta' or (2.66).
+
+    Args:
+        f: [R, K, S, A], the tasks' values.
+        h: [R, 1, S, A], the distilled preferences; all zero where nothing is shared.
+        config: settings.
+
+    Returns:
+        [R, K, S, A].
+    """
+    if config.columns == 2:
+        return two_column_policy(h, f, config.alpha, config.beta)
+    beta_prime = torch.as_tensor(config.beta_prime, dtype=f.dtype, device=f.device).reshape(-1, 1, 1, 1)
+    return one_column_policy(f, beta_prime)
+
+
+def q_target(window: Window, f: Tensor, h: Tensor, config: Config) -> Tensor:
+    """The target of the task values (line 14, corrected: policy and values at the *next* state; a time-out is not a goal).
+
+    y = R + gamma * (1 / beta) log sum_a pi_0(a | S')^alpha exp(beta f(S', a)) for one step. For more, the log-ratios of the actions taken
+    are subtracted on the way, which is right for replayed windows (path consistency). No gradient flows through it.
+
+    Args:
+        window: [R, K, B, n].
+        f: [R, K, S, A].
+        h: [R, 1, S, A].
+        config: settings.
+
+    Returns:
+        [R, K, B], in units of reward.
+    """
+    f, log_pi0 = f.detach(), distilled_policy(h.detach())
+    value = soft.soft_value(f, log_pi0.expand_as(f), config.alpha, config.beta)
+    next_value = value.gather(-1, window.next_state.flatten(2)).view(window.next_state.shape)
+    reward, discount = window.reward.to(f.dtype), config.discount * (~window.terminal).to(f.dtype)
+    if config.n_steps == 1:
+        return soft.one_step_target(reward, discount, next_value)[..., 0]
+    place = window.state * f.shape[-1] + window.action
+    log_pi = two_column_policy(log_pi0, f, config.alpha, config.beta)  # the soft policy of f, whatever policy acts
+    taken, prior = (log.expand_as(f).flatten(2).gather(-1, place.flatten(2)).view(place.shape) for log in (log_pi, log_pi0))
+    return soft.n_step_target_sampled(reward, discount, next_value, taken, prior, config.alpha, config.beta, window.truncated)
+
+
+def q_loss(f: Tensor, window: Window, target: Tensor) -> Tensor:
+    """What line 15 descends: the mean over the minibatch of (y - f(S, A))^2 / 2; one number a lane, [R, K]."""
+    place = window.state[..., 0] * f.shape[-1] + window.action[..., 0]
+    return 0.5 * (target - f.flatten(2).gather(-1, place)).square().mean(-1)
+
+
+def distillation_loss(h: Tensor, state: Tensor, action: Tensor, time: Tensor, discount: float) -> Tensor:
+    """What line 23 descends, (2.68) negated: the mean of -gamma^t log pi_0(A | S) over the minibatches of all tasks; one number a run.
+
+    The factor alpha / beta of line 22 is left out: Adam's step does not depend on it. t is the stored time (line 21 prints i).
+
+    Args:
+        h: [R, 1, S, A], the distilled preferences.
+        state: [R, K, B] int64.
+        action: [R, K, B] int64.
+        time: [R, K, B] int64, steps since the episode began.
+        discount: gamma.
+
+    Returns:
+        [R].
+    """
+    log_pi0 = distilled_policy(h).squeeze(1).flatten(1)
+    chosen = log_pi0.gather(-1, (state * h.shape[-1] + action).flatten(1))
+    return -(discount ** time.flatten(1).to(h.dtype) * chosen).mean(-1)
+
+
+def train(
+    tasks: Sequence[MDP],
+    config: Config,
+    seeds: Sequence[int],
+    task_ids: Sequence[int] | None = None,
+    progress: bool = False,
+    watch: Callable[[int, Agent], bool] | None = None,
+) -> Run:
+    """Algorithm 1 of the thesis, with one or two columns or without sharing; runs are independent, the tasks of a run share pi_0.
+
+    Args:
+        tasks: K MDPs over the same states and actions.
+        config: settings.
+        seeds: R different integers, one a run.
+        task_ids: K different integers that number the tasks for their random numbers, 0 ... K-1 if None.
+        progress: show a progress bar.
+        watch: called at every snapshot with the round and the agents; training stops early where it returns True.
+
+    Returns:
+        What was learned and how. Interrupting the kernel returns what there is by then.
+
+    Raises:
+        ValueError: no tasks, tasks that differ in states or actions, seeds given twice.
+    """
+    task_ids = range(len(tasks)) if task_ids is None else task_ids
+    world = lanes.make_world(tasks, seeds, task_ids, config.max_episode_steps, device=config.device)
+    act, replay, first = (lanes.LaneRandom(seeds, task_ids, stream=i, device=config.device) for i in (1, 2, 3))
+    network, shared = _initial(world, config, first, lanes.LaneRandom(seeds, [0], stream=4, device=config.device))  # lines 2, 3
+    f_adam, h_adam = networks.adam(network, config.learning_rate), networks.adam(shared, config.distil_rate)
+    f, h = networks.on_states(network, world.features), networks.on_states(shared, world.features[:1])
+    memory, run, task = _memory(world, config), torch.arange(world.runs)[:, None], torch.arange(world.tasks)
+    log, kept = lanes.EpisodeLog(world.runs, world.tasks), {0: _agent(f, h, config)}
+    wanted = {round(config.steps * i / config.snapshots) for i in range(1, config.snapshots + 1)}
+    state, episode, time = world.reset(), *torch.zeros(2, world.runs, world.tasks, dtype=torch.int64)  # lines 5 and 6
+    try:
+        for t in trange(1, config.steps + 1, disable=not progress):  # lines 7 and 8, all tasks at once
+            decay = torch.exp(-episode / config.epsilon_episodes)
+            epsilon = config.epsilon_end + (config.epsilon_start - config.epsilon_end) * decay
+            policy = task_policy(f.detach(), h.detach(), config)[run, task, state].exp()
+            action = lanes.sample(mix(policy, epsilon).cumsum(-1), act.uniform(1)[..., 0])  # line 9
+            seen = world.step(action)  # line 10
+            new = Window(state, action, seen.reward, seen.next_observation, seen.terminal, seen.truncated)
+            _store(memory, Memory(new, time), t - 1)  # line 11
+            if t >= config.n_steps:  # line 12
+                window = draw(memory.window, t, replay.uniform(config.batch), config.n_steps)  # line 13
+                q_step = q_loss(f, window, q_target(window, f, h, config)).sum()  # lines 14 and 15
+                _descend(f_adam, q_step)
+                if config.distil:  # lines 17 to 23
+                    place = _newest(memory, t, replay.uniform(config.batch), config.distil_memory)
+                    chosen = (ring.gather(-1, place) for ring in (memory.window.state, memory.window.action, memory.time))
+                    _descend(h_adam, distillation_loss(h, *chosen, config.discount).sum())
+                    h = networks.on_states(shared, world.features[:1])
+                f = networks.on_states(network, world.features)
+            state, episode, time = seen.observation, episode + seen.done, torch.where(seen.done, 0, time + 1)  # line 16
+            log.record(seen)
+            if t in wanted:
+                kept[t] = _agent(f, h, config)
+                if watch is not None and watch(t, kept[t]):
+                    break
+    except KeyboardInterrupt:
+        kept[t] = _agent(f, h, config)
+    agents = list(kept.values())
+    policies = torch.stack([agent.log_pi0 for agent in agents], 1), torch.stack([agent.log_pi for agent in agents], 2)
+    return Run(agents[-1], History(log.durations(), log.returns(), torch.tensor(list(kept)), *policies))
+
+
+def _initial(world: lanes.World, config: Config, of_tasks: lanes.LaneRandom, of_runs: lanes.LaneRandom) -> tuple:
+    """Task values and distilled preferences with random weights, or tables of zeros; preferences that do not learn are zero too."""
+    states, sizes = world.features.shape[1], (world.feature_count, *(config.hidden or ()), world.actions)
+    network = networks.table(world.runs, world.tasks, states, world.actions, device=config.device)
+    shared = networks.table(world.runs, 1, states, world.actions, device=config.device)
+    if config.hidden is not None:
+        network = networks.mlp(sizes, of_tasks.uniform)
+        shared = networks.mlp(sizes, of_runs.uniform) if config.distil else shared
+    return network, shared
+
+
+def _memory(world: lanes.World, config: Config) -> Memory:
+    """Empty rings."""
+    size = (world.runs, world.tasks, config.memory)
+    kinds = (torch.int64, torch.int64, torch.float32, torch.int64, torch.bool, torch.bool, torch.int64)
+    *window, time = (torch.zeros(size, dtype=kind, device=config.device) for kind in kinds)
+    return Memory(Window(*window), time)
+
+
+def _store(memory: Memory, new: Memory, stored: int) -> None:
+    """Writes one transition of every lane over the oldest."""
+    for ring, field in zip((*memory.window, memory.time), (*new.window, new.time), strict=True):
+        ring[..., stored % ring.shape[-1]] = field
+
+
+def _newest(memory: Memory, stored: int, uniform: Tensor, newest: int) -> Tensor:
+    """Places of transitions drawn from the newest so many: [R, K, B] int64."""
+    capacity = memory.time.shape[-1]
+    held = min(stored, capacity, newest)
+    return (stored - held + (uniform * held).long()) % capacity
+
+
+def _descend(adam: torch.optim.Adam, loss: Tensor) -> None:
+    adam.zero_grad()
+    loss.backward()
+    adam.step()
+
+
+def _agent(f: Tensor, h: Tensor, config: Config) -> Agent:
+    """A copy, its policies normalised in float64 so that they can be evaluated exactly."""
+    f, h = f.detach().double(), h.detach().double()
+    return Agent(distilled_policy(h).squeeze(1), task_policy(f, h, config), f)
