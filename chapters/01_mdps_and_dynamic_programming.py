@@ -72,8 +72,8 @@ torch.set_num_threads(1)  # the arrays are small: sharing them out among threads
 # %% [markdown]
 # ## 1.1 An agent, a world, and what is to be made large
 #
-# An **agent** chooses actions. The **environment** is everything else: it answers each action with a **reward**, one number, and with
-# what the agent sees next. One such exchange is a step. Steps follow each other until the episode ends:
+# An **agent** chooses actions. The **environment** is everything else: it answers each action with a **reward**, one number, and with what
+# the agent sees next. One such exchange is a step. Steps follow each other until the episode ends:
 #
 # $$S_0, A_0, R_1, S_1, A_1, R_2, S_2, A_2, \dots \qquad\text{(thesis 2.2)}$$
 #
@@ -99,8 +99,8 @@ torch.set_num_threads(1)  # the arrays are small: sharing them out among threads
 # The world of this chapter is map 4 of the thesis. Two rooms, a corridor, five actions (*stay, up, down, left, right*). A step costs 0.1,
 # bumping into a wall 0.5 more, and the step into the goal G earns 1 on top and ends the episode.
 #
-# **Predict.** The agent stands two cells above the goal. It walks *right* (into the wall), *down*, *down*. Which three rewards does it
-# get? What are $G_2$, $G_1$, $G_0$ at γ = 0.9? Compute them backwards; it is less work.
+# **Predict.** The agent stands two cells above the goal. It walks *right* (into the wall), *down*, *down*. Which three rewards does it get?
+# What are $G_2$, $G_1$, $G_0$ at γ = 0.9? Compute them backwards; it is less work.
 
 # %%
 maze = load_map(4)
@@ -127,8 +127,8 @@ finding = "Map 4: two rooms joined by a corridor, the start S top left, the goal
 plotting.show(figure, alt=finding)
 
 # %% [markdown]
-# The bump costs $-0.1 - 0.5 = -0.6$, the last step pays $-0.1 + 1 = 0.9$. Backwards: $G_2 = 0.9$, then
-# $G_1 = -0.1 + 0.9 \cdot 0.9 = 0.71$, then $G_0 = -0.6 + 0.9 \cdot 0.71 = 0.039$. You used
+# The bump costs $-0.1 - 0.5 = -0.6$, the last step pays $-0.1 + 1 = 0.9$. Backwards: $G_2 = 0.9$, then $G_1 = -0.1 + 0.9 \cdot 0.9 = 0.71$,
+# then $G_0 = -0.6 + 0.9 \cdot 0.71 = 0.039$. You used
 #
 # $$G_t = R_{t+1} + \gamma\, G_{t+1}.$$
 #
@@ -137,22 +137,22 @@ plotting.show(figure, alt=finding)
 # %% [markdown]
 # ## 1.2 What the agent must see
 #
-# A plan is only possible if what the agent sees is enough to say what comes next. That is the **Markov property**: given the present
-# state and action, the past adds nothing.
+# A plan is only possible if what the agent sees is enough to say what comes next. That is the **Markov property**: given the present state
+# and action, the past adds nothing.
 #
 # $$P(S_{t+1}, R_{t+1} \mid S_t, A_t, S_{t-1}, A_{t-1}, \dots, S_0) = P(S_{t+1}, R_{t+1} \mid S_t, A_t)
 # \qquad\text{(thesis 2.3, corrected)}$$
 #
 # > **Erratum.** The thesis prints $P(A_t\mid S_0,\dots,S_t) = P(A_t\mid S_t)$. That is a property of a *policy*, one without memory. The
-# > Markov property is about the *environment's* answer. And where the thesis says "the agent is a Markov decision process", the
-# > environment is one.
+# > Markov property is about the *environment's* answer. And where the thesis says "the agent is a Markov decision process", the environment
+# > is one.
 #
-# Does it matter? Take two ways of seeing the same maze. One agent sees its **cell**. The other sees only which of the four **walls**
-# around it are there. The cell next computes $P(O_2 \mid O_1, A_1)$, what is seen next, with and without knowledge of $O_0$, what was
-# seen before. No simulation: the sum runs over all cells and all first moves, each equally likely.
+# Does it matter? Take two ways of seeing the same maze. One agent sees its **cell**. The other sees only which of the four **walls** around
+# it are there. The cell next computes $P(O_2 \mid O_1, A_1)$, what is seen next, with and without knowledge of $O_0$, what was seen before.
+# No simulation: the sum runs over all cells and all first moves, each equally likely.
 #
-# **Predict.** The wall-seer is in the corridor and walks right. Is it more likely to be in the corridor still if it was in the corridor
-# one step earlier, or if it was not?
+# **Predict.** The wall-seer is in the corridor and walks right. Is it more likely to be in the corridor still if it was in the corridor one
+# step earlier, or if it was not?
 
 # %%
 walls = [tuple(maze.move(cell, action)[1] for action in range(1, 5)) for cell in range(len(maze.cells))]  # wall up, down, left, right?
@@ -197,8 +197,8 @@ assert (len(walls), len(patterns)) == (32, 8)
 
 # %% [markdown]
 # To the wall-seer, 32 cells look like 8. Its past tells it where in the corridor it is, so its past matters: what it sees is not a state.
-# To the cell-seer the past adds exactly nothing. Note what the printed (2.3) would have said: an agent that acts at random satisfies it
-# in *both* worlds.
+# To the cell-seer the past adds exactly nothing. Note what the printed (2.3) would have said: an agent that acts at random satisfies it in
+# *both* worlds.
 #
 # Chapter 04 returns to agents that see too little. Until then a state is a cell.
 
@@ -214,8 +214,8 @@ assert (len(walls), len(patterns)) == (32, 8)
 # $$P_\pi(s'\mid s) = \sum_a \pi(a\mid s)\, P(s'\mid s,a), \qquad R_\pi(s) = \sum_a \pi(a\mid s)\, \mathbb E[R_{t+1}\mid s,a]
 # \qquad\text{(thesis, above 2.7, corrected)}$$
 #
-# > **Erratum.** The thesis writes $P_\pi(S_{t+1}\mid S_t, A_t) = \mathbb E_\pi[S_{t+1}\mid S_t,A_t]$, and $R_\pi(S_t, A_t)$ likewise.
-# > Both are averaged over the action, so neither can depend on it. And a state has no expectation: what would be the mean of two cells?
+# > **Erratum.** The thesis writes $P_\pi(S_{t+1}\mid S_t, A_t) = \mathbb E_\pi[S_{t+1}\mid S_t,A_t]$, and $R_\pi(S_t, A_t)$ likewise. Both
+# > are averaged over the action, so neither can depend on it. And a state has no expectation: what would be the mean of two cells?
 #
 # | symbol | in code | shape | unit |
 # |---|---|---|---|
@@ -253,22 +253,22 @@ above_goal = maze.cells.index((6, 8))
 assert abs(float(chain[above_goal].sum()) - 0.8) < 1e-12  # one action of five steps into the goal: four times in five it goes on
 
 # %% [markdown]
-# After 50 steps the random walker has hardly left its room; after 500 it has arrived about every other time. (Circles compare cells
-# within a picture, not across pictures.)
+# After 50 steps the random walker has hardly left its room; after 500 it has arrived about every other time. (Circles compare cells within
+# a picture, not across pictures.)
 
 # %% [markdown]
 # ## 1.4 What a state is worth
 #
-# The **value** of a state is the return you expect from it. The **action value** is the return you expect if the first action is given
-# and the policy acts from then on:
+# The **value** of a state is the return you expect from it. The **action value** is the return you expect if the first action is given and
+# the policy acts from then on:
 #
 # $$V_\pi(s) = \mathbb E_\pi[G_t \mid S_t = s] \quad\text{(2.5)} \qquad\qquad
 # V_\pi(s) = \sum_a \pi(a\mid s)\, Q_\pi(s,a) \quad\text{(2.7)}$$
 #
 # $$Q_\pi(s,a) = \mathbb E[R_{t+1}\mid s,a] + \gamma \sum_{s'} P(s'\mid s,a)\, V_\pi(s') \qquad\text{(thesis 2.8, corrected)}$$
 #
-# > **Erratum.** (2.8) prints $R_t$ where $R_{t+1}$ is meant, and as a random variable where its expectation is meant; so do the first
-# > line of (2.7) and the line above it. $R_t$ came *before* the action: no action can change it.
+# > **Erratum.** (2.8) prints $R_t$ where $R_{t+1}$ is meant, and as a random variable where its expectation is meant; so do the first line
+# > of (2.7) and the line above it. $R_t$ came *before* the action: no action can change it.
 #
 # | symbol | in code | shape | unit |
 # |---|---|---|---|
@@ -336,8 +336,8 @@ assert inside(exact, band.low[-1], band.high[-1])
 
 # %% [markdown]
 # Four times as many: the error of a mean falls with $1/\sqrt n$. That is why this course solves exactly where it can, and why learned
-# results come with twenty runs and a band. Look at the goal, too. It is worth 0, because nothing comes after it; its reward belongs to
-# the step that enters it.
+# results come with twenty runs and a band. Look at the goal, too. It is worth 0, because nothing comes after it; its reward belongs to the
+# step that enters it.
 #
 # Now action values. Here is the exact $Q_\pi$ at the start, against simulations whose first action is forced:
 
@@ -364,8 +364,8 @@ assert float(((random * q).sum(-1) - values).abs().max()) < 1e-12  # (2.7): V is
 # $$V_\pi(s) = \mathbb E_\pi[R_{t+1} + \gamma V_\pi(S_{t+1}) \mid S_t = s] \quad\text{(2.9)} \qquad
 # Q_\pi(s,a) = \mathbb E_\pi[R_{t+1} + \gamma Q_\pi(S_{t+1}, A_{t+1}) \mid S_t = s, A_t = a] \quad\text{(2.10)}$$
 #
-# As an equation it is a *test*: put a guess in, and what is left over (the residual) says whether it is the value. As an assignment it is
-# a *method*. Start with any $V_0$, compute the right side, call it $V_1$, repeat:
+# As an equation it is a *test*: put a guess in, and what is left over (the residual) says whether it is the value. As an assignment it is a
+# *method*. Start with any $V_0$, compute the right side, call it $V_1$, repeat:
 #
 # $$V_{k+1}(s) = \mathbb E_\pi[R_{t+1} + \gamma V_k(S_{t+1}) \mid S_t = s]
 # = \sum_a \pi(a\mid s) \sum_{s',r} P(s',r\mid s,a)\,[r + \gamma V_k(s')]
@@ -384,8 +384,8 @@ show_source(evaluation_backup, iterative_policy_evaluation)
 
 # %% [markdown]
 # The second function is the thesis's box *Iterative policy evaluation*, with the lines of the box as comments. It differs from (2.16) in
-# one thing: it works **in place**, so that a state already profits from neighbours updated in the same sweep. `evaluation_backup` is
-# (2.16) to the letter.
+# one thing: it works **in place**, so that a state already profits from neighbours updated in the same sweep. `evaluation_backup` is (2.16)
+# to the letter.
 #
 # By hand, for the policy that walks the shortest way, from $V_0 = 0$, at γ = 0.9. Above the goal: $V_1 = 0.9$, and that is final. One
 # further up: $V_1 = -0.1$, then $V_2 = -0.1 + 0.9\cdot 0.9 = 0.71$: final. The next: $V_3 = -0.1 + 0.9 \cdot 0.71 = 0.539$. You have met
@@ -459,9 +459,9 @@ still(sweep_scene, frame=8)
 # %% [markdown]
 # ### Exercise 1.1 · the Bellman backup of a policy  (●○○ · 5 min)
 #
-# Write (2.16) for all states at once, from old values only (not in place). Here `transition[s, a, s']` is the probability that the
-# episode goes on, and goes on in $s'$, so that rows may sum to less than 1. Try it by hand first: one state pays 1 and keeps you, or pays
-# 3 and moves you on, with even chances; $V = (4, 2)$, γ = 0.5. Then $\tfrac12(1 + 0.5\cdot4) + \tfrac12(3 + 0.5\cdot 2) = 3.5$.
+# Write (2.16) for all states at once, from old values only (not in place). Here `transition[s, a, s']` is the probability that the episode
+# goes on, and goes on in $s'$, so that rows may sum to less than 1. Try it by hand first: one state pays 1 and keeps you, or pays 3 and
+# moves you on, with even chances; $V = (4, 2)$, γ = 0.5. Then $\tfrac12(1 + 0.5\cdot4) + \tfrac12(3 + 0.5\cdot 2) = 3.5$.
 #
 # <details><summary>Hint 1</summary>Compute Q first, an array [S, A]. <code>transition @ values</code> sums over the last axis.</details>
 # <details><summary>Hint 2</summary>Then V is the average of Q over the policy, (2.7): multiply by <code>policy</code> and sum over
@@ -493,9 +493,9 @@ _ = check("1.1", my_backup)
 # > **Erratum.** (2.11) prints $\arg\max_a$. That is an action, the *place* of the maximum; the value is the maximum itself.
 #
 # Repeated from $V_0 = 0$, (2.11) is **value iteration**. To see that it keeps its promise, take a world small enough to try every policy.
-# *Home*, *road* and *town* are three states. In each you may **take** what is there, which ends the episode: 1 at home, 1 on the road, 4
-# in town. Or you **go**: from home to the road, from the road to town, and from town back home. Going pays nothing, and on the first two
-# legs it fails one time in five (you stay where you are).
+# *Home*, *road* and *town* are three states. In each you may **take** what is there, which ends the episode: 1 at home, 1 on the road, 4 in
+# town. Or you **go**: from home to the road, from the road to town, and from town back home. Going pays nothing, and on the first two legs
+# it fails one time in five (you stay where you are).
 #
 # **Predict.** γ = 0.9. What is best at home: 1 now, or the way to 4? By hand: from the road, $V = 0.9\,(0.8\cdot 4 + 0.2\, V)$.
 
@@ -521,8 +521,8 @@ assert int((every_value >= exhaustive - 1e-12).all(-1).sum()) == 1  # one policy
 
 # %% [markdown]
 # By hand: $V(\text{road}) = 0.72\cdot4 / 0.82 = 3.5122$, and home is the same factor further, $3.5122 \cdot 0.72/0.82 = 3.0839$. *Go, go,
-# take* it is. Look at the columns: each has its maximum in the *same* row. That is no accident of this world, and (2.13) would make
-# little sense without it.
+# take* it is. Look at the columns: each has its maximum in the *same* row. That is no accident of this world, and (2.13) would make little
+# sense without it.
 
 # %%
 show_source(optimality_backup, value_iteration)
@@ -545,8 +545,8 @@ assert float((trip.reward + 0.9 * backed_up - iterated.q).abs().max()) < 1e-12  
 # best *if π acts from then on*: $\pi'(s) = \arg\max_a Q_\pi(s,a)$. Then $V_{\pi'} \ge V_\pi$ in every state.
 #
 # Why? To act once by π′ and then by π is at least as good as π, by choice of the action: $V_\pi(s) \le Q_\pi(s,\pi'(s))$. But after that
-# step you stand in another state, where the same argument holds. Apply it again, and again: each time one more step is made by π′, and
-# the value only grows. In the end all steps are.
+# step you stand in another state, where the same argument holds. Apply it again, and again: each time one more step is made by π′, and the
+# value only grows. In the end all steps are.
 #
 # **Policy iteration** repeats two moves until nothing changes: evaluate, improve. There are finitely many deterministic policies and no
 # value ever falls, so it ends (ties need a rule, see below); and where no action is better than the policy's own, (2.11) holds.
@@ -569,9 +569,9 @@ print(f"greedy for V_0 = 0, home is worth {float(evaluate(trip, hasty, 0.9)[0]):
 assert float(evaluate(trip, hasty, 0.9)[0]) < float(exhaustive[0])
 
 # %% [markdown]
-# > **Erratum.** The thesis improves on the iterate $V_{k+1}$ and calls the result $V'_{k+1} \ge V_{k+1}$. The theorem is about the value
-# > of a *policy*. Greedy with respect to an unfinished $V_k$ may be worse than the policy you had: the last line takes the best policy of
-# > the trip, evaluates it by no sweep at all, and "improves" 3.08 to 1.
+# > **Erratum.** The thesis improves on the iterate $V_{k+1}$ and calls the result $V'_{k+1} \ge V_{k+1}$. The theorem is about the value of
+# > a *policy*. Greedy with respect to an unfinished $V_k$ may be worse than the policy you had: the last line takes the best policy of the
+# > trip, evaluates it by no sweep at all, and "improves" 3.08 to 1.
 
 # %% [markdown]
 # ### A trap in the box
@@ -617,10 +617,10 @@ print("cells of map 4 with more than one best action:", int((close.sum(-1) > 1).
 
 # %% [markdown]
 # It never ends. Under *stay* the sweeps stop just short of 2, so *leave* looks better by a hair. Under *leave* the value is 2 on the dot,
-# the two tie, and arg max takes the first. Both policies are optimal; only the stopping rule fails. (Keeping V from round to round would
-# save this example. Picking at random among ties would not save map 4: all its tied cells would have to come out the same twice running.)
-# Ties are no rarity: on map 4, 12 of 31 cells have two best actions. `improve` keeps the old action wherever it is still among the best,
-# up to rounding.
+# the two tie, and arg max takes the first. Both policies are optimal; only the stopping rule fails. (The printed box keeps V from round to
+# round, and that saves this example; a program that starts each evaluation at 0 is caught. And a program that picks at random among ties is
+# caught on map 4 either way: all its tied cells would have to come out the same twice running.) Ties are no rarity: on map 4, 12 of 31
+# cells have two best actions. `improve` keeps the old action wherever it is still among the best, up to rounding.
 #
 # ### Exercise 1.2 · improve, and know when to stop  (●●○ · 7 min)
 #
@@ -693,9 +693,9 @@ still(iteration_scene, frame=3)
 # %% [markdown]
 # The random policy, though worth less, is done after 4 rounds; *stay* needs 13, one for each step of the way. The values of *stay* are
 # flat: they tell a cell nothing unless it touches the goal. A policy that arrives by accident, however late, has values that differ from
-# cell to cell, and improvement needs a slope. At γ = 0.99 the slope leads to the goal from everywhere, and one round does it. At γ = 0.9
-# it misleads at first: in the left room the values of section 1.4 are highest at the mouth of the corridor, where there are few walls to
-# bump into, and in round 3 the left room still gathers there. Remember this when agents explore: they pay for a slope.
+# cell to cell, and improvement needs a slope. At γ = 0.99 the slope leads to the goal from everywhere, and one round does it. At γ = 0.9 it
+# misleads at first: in the left room the values of section 1.4 are highest at the mouth of the corridor, where there are few walls to bump
+# into, and in round 3 the left room still gathers there. Remember this when agents explore: they pay for a slope.
 
 # %% [markdown]
 # ## 1.8 A time-out is not a goal
@@ -705,16 +705,16 @@ still(iteration_scene, frame=3)
 # clock's: the state where the agent stood is worth what it was always worth; you merely stopped watching. Count it as an end, and you
 # evaluate a different world, in which after H steps all costs vanish.
 #
-# How different? Exactly this much. Let $V^{(H)}$ be the value of episodes cut at H steps and counted as ended there. Then $V^{(H)}$ is
-# what H sweeps from $V_0 = 0$ give, and
+# How different? Exactly this much. Let $V^{(H)}$ be the value of episodes cut at H steps and counted as ended there. Then $V^{(H)}$ is what
+# H sweeps from $V_0 = 0$ give, and
 #
 # $$V_\pi = V^{(H)} + \gamma^H P_\pi^H V_\pi.$$
 #
 # The last term is the value of where the cut finds you. Drop it, and it is your bias. Keep it, and there is none, at any H: that is
 # **bootstrapping**.
 #
-# **Predict.** Three policies: the shortest way; the same with a random action one time in five ("stumbling"); and staying put. Rank them
-# by their value at the start. Then rank them as seen by someone who cuts after 10 steps and counts that as an end.
+# **Predict.** Three policies: the shortest way; the same with a random action one time in five ("stumbling"); and staying put. Rank them by
+# their value at the start. Then rank them as seen by someone who cuts after 10 steps and counts that as an end.
 
 # %%
 contenders = {"shortest way": best.policy, "stumbling": 0.8 * best.policy + 0.2 * random, "stay": stay}
@@ -756,9 +756,9 @@ plotting.show(figure, alt=finding)
 #
 # ### Exercise 1.3 · why a time-out is not a goal  (●●○ · 5 min)
 #
-# One observed step is a sample of the right side of (2.9). Write the target it gives for $V(S_t)$, given the reward, the value of the
-# state it led to, and both flags. Beware of one case: the goal is reached in the very step in which the clock runs out. Gymnasium then
-# reports both flags.
+# One observed step is a sample of the right side of (2.9). Write the target it gives for $V(S_t)$, given the reward, the value of the state
+# it led to, and both flags. Beware of one case: the goal is reached in the very step in which the clock runs out. Gymnasium then reports
+# both flags.
 #
 # <details><summary>Hint 1</summary>Ask of each of the four combinations of flags: will there be rewards after this step, in the world
 # itself?</details>
@@ -852,8 +852,8 @@ for gamma in (0.5, 0.9, 0.99, 0.999):
     assert abs(float(visits(mdp, stay, gamma).sum()) - horizon) < 1e-6 * horizon  # discounted visits of a policy that never ends
 
 # %% [markdown]
-# For γ near 1, 63 % of the weight (that is $1 - 1/e$) lies within the horizon. At γ = 0.5 the goal of map 4, 13 steps away, weighs
-# 0.0002: its +1 has all but vanished.
+# For γ near 1, 63 % of the weight (that is $1 - 1/e$) lies within the horizon. At γ = 0.5 the goal of map 4, 13 steps away, weighs 0.0002:
+# its +1 has all but vanished.
 #
 # **Predict.** Does the agent at γ = 0.5 take another way than at γ = 0.999, then? Where do the arrows change? Below, each cell shows
 # *every* action that is optimal. The second slider changes what a step pays. Leave it at −0.1 first; then set it to 0.05, so that living
@@ -929,11 +929,11 @@ print("the trip, at home: {} just below γ = 5/9, {} just above it".format(*at_h
 assert same and 0 < lead < 1e-6 and list(at_home.values()) == ["take", "go"]
 
 # %% [markdown]
-# With a cost for every step, γ changes the value of every cell that is more than a step away, and **not one arrow**, as long as γ > 0.
-# The reason is short. From distance $d$ the shortest way is worth $-0.1\,(1-\gamma^d)/(1-\gamma) + \gamma^{d-1}$, and this falls with $d$
-# for every γ between 0 and 1. So the best action is always the one that comes nearer. γ cannot change *which* way is shortest. It can
-# change by how much it is better, and that matters as soon as anything is noisy: at γ = 0.3 the best actions of the start lead staying by
-# less than a millionth. Only at γ = 0, where the next reward is all there is, do nearly all cells tie.
+# With a cost for every step, γ changes the value of every cell that is more than a step away, and **not one arrow**, as long as γ > 0. The
+# reason is short. From distance $d$ the shortest way is worth $-0.1\,(1-\gamma^d)/(1-\gamma) + \gamma^{d-1}$, and this falls with $d$ for
+# every γ between 0 and 1. So the best action is always the one that comes nearer. γ cannot change *which* way is shortest. It can change by
+# how much it is better, and that matters as soon as anything is noisy: at γ = 0.3 the best actions of the start lead staying by less than a
+# millionth. Only at γ = 0, where the next reward is all there is, do nearly all cells tie.
 #
 # γ does change behaviour where it weighs *unlike* things: sooner against later (the trip of section 1.6 turns back to "take 1 at home"
 # below γ = 5/9), or a reward once against a reward for ever.
@@ -1042,10 +1042,10 @@ plotting.show(figure, alt=finding)
 #
 # ## 1.12 A note on models
 #
-# All of this chapter read the table $P(s',r\mid s,a)$. That is **planning**: the model is known. A **model-based** agent learns a model
-# and plans in it; Dyna-Q is the classic. A **model-free** agent keeps no model and learns values or policies from what happens to it:
-# that is chapters 02 to 12. The thesis chooses model-free agents because a model of every task is expensive. We keep the models of our
-# mazes for another reason: they tell us what a learner *should* have found.
+# All of this chapter read the table $P(s',r\mid s,a)$. That is **planning**: the model is known. A **model-based** agent learns a model and
+# plans in it; Dyna-Q is the classic. A **model-free** agent keeps no model and learns values or policies from what happens to it: that is
+# the rest of the course. The thesis chooses model-free agents because a model of every task is expensive. We keep the models of our mazes
+# for another reason: they tell us what a learner *should* have found.
 #
 # > **Erratum.** The thesis prints "Dina-Q". The algorithm is Dyna-Q (Sutton, 1990).
 
@@ -1054,17 +1054,17 @@ plotting.show(figure, alt=finding)
 #
 # - A return is computed backwards, $G_t = R_{t+1} + \gamma G_{t+1}$; a value is its expectation, and one linear solve gives it exactly.
 # - The Markov property is about the world's answers. Which *view* of a world has it is a matter of numbers, and you computed them.
-# - A sweep moves knowledge by one step. Where there is no chance, values settle in a wave from the goal; where there is, the error
-#   shrinks by γ a sweep.
-# - $V_*$ has three routes that agree: try all policies, sweep (2.11), or evaluate and improve. Improvement needs the value of a policy,
-#   and a stopping rule that respects ties.
+# - A sweep moves knowledge by one step. Where there is no chance, values settle in a wave from the goal; where there is, the error shrinks
+#   by γ a sweep.
+# - $V_*$ has three routes that agree: try all policies, sweep (2.11), or evaluate and improve. Improvement needs the value of a policy, and
+#   a stopping rule that respects ties.
 # - A terminal step has no future; a time-out has. Mixing them up can turn a ranking of policies upside down.
 # - γ sets the horizon and all values. It changes behaviour only where it weighs unlike things.
 #
 # ## Self-quiz
 #
-# 1. Every reward of map 4 gets +0.1 (so a step is free, a bump costs 0.5, the goal pays 1). Does the best policy at γ = 0.9 change? And
-#    at γ = 1?
+# 1. Every reward of map 4 gets +0.1 (so a step is free, a bump costs 0.5, the goal pays 1). Does the best policy at γ = 0.9 change? And at
+#    γ = 1?
 #
 # <details><summary>Answer</summary>At γ = 0.9 no: the shortest way is worth γ^(d−1), which still falls with distance. At γ = 1 all ways
 # that avoid bumps and arrive in the end are worth 1: nothing is left that hurries the agent.</details>
@@ -1092,8 +1092,8 @@ plotting.show(figure, alt=finding)
 #
 # 6. Is "the agent's action depends on the present state only" the Markov property?
 #
-# <details><summary>Answer</summary>No: it is a property of the policy, the one that the thesis prints as (2.3). A forgetful agent can
-# live in a world that it does not see completely.</details>
+# <details><summary>Answer</summary>No: it is a property of the policy, the one that the thesis prints as (2.3). A forgetful agent can live
+# in a world that it does not see completely.</details>
 #
 # ## Errata met in this chapter
 #
@@ -1111,8 +1111,8 @@ plotting.show(figure, alt=finding)
 #
 # ## Further reading
 #
-# - Sutton and Barto, *Reinforcement Learning: An Introduction*, 2nd edition (2018): sections 3.1 to 3.6 (sections 1.1 to 1.6 here), 4.1
-#   to 4.4 (evaluation, improvement, both iterations; exercise 4.4 is the trap of section 1.7), 8.2 (Dyna).
+# - Sutton and Barto, *Reinforcement Learning: An Introduction*, 2nd edition (2018): sections 3.1 to 3.6 (sections 1.1 to 1.6 here), 4.1 to
+#   4.4 (evaluation, improvement, both iterations; exercise 4.4 is the trap of section 1.7), 8.2 (Dyna).
 # - Puterman, *Markov Decision Processes* (1994), sections 6.3 and 6.4: value and policy iteration with proofs and rates.
 # - Pardo, Tavakoli, Levdik and Kormushev, "Time limits in reinforcement learning" (ICML 2018), on partial-episode bootstrapping: what
 #   time-outs do to learners.
