@@ -19,7 +19,9 @@
 # Try first. These pages say why an answer is right and which wrong ones are common; the exercises themselves stand in the chapter.
 
 # %%
+from distral_lite import dynamic_programming, mdp
 from distral_lite.checks import check
+from distral_lite.gridworld import load_map
 
 # %% [markdown]
 # ## 0.1 Predict one setting
@@ -30,9 +32,6 @@ from distral_lite.checks import check
 # dead ends.
 
 # %%
-from distral_lite import dynamic_programming, mdp
-from distral_lite.gridworld import load_map
-
 maze = load_map(4).mdp()
 best, random = dynamic_programming.policy_iteration(maze, discount=0.99).policy, mdp.uniform_policy(maze)
 print("   ε   exact   13 / (1 - ε)")

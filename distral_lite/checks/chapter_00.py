@@ -23,11 +23,13 @@ EXERCISES = [
         "0.1",
         answer="b",
         wrong={
-            "a": "You took random steps for nearly free. They make no ground on average, so the other half of the steps must make all of it, "
+            "a": "You took random steps for nearly free. They make no ground on average, so the other half of the steps must make "
+            "all of it, "
             "and that takes twice as many. Drag the slider to 0.5.",
             "c": "You took every random step for a step back. It leads back no oftener than it leads on; on average it only costs time. "
             "Drag the slider to 0.5.",
-            "d": "You went halfway from the best policy to the random one. But as long as some steps are good they make the ground; only near "
+            "d": "You went halfway from the best policy to the random one. But as long as some steps are good they make the "
+            "ground; only near "
             "ε = 1 the time explodes. Drag the slider to 0.5.",
         },
         summary="25.8 steps: random steps lead back as often as on, so the good half makes all the ground in about twice the time",
@@ -55,7 +57,8 @@ EXERCISES = [
             ),
             Mistake(
                 lambda policy, epsilon: (1 - epsilon) * policy + epsilon / policy.shape[0],
-                "You divided by the length of the first axis. Actions are on the last one, `policy.shape[-1]`: a policy may hold many states.",
+                "You divided by the length of the first axis. Actions are on the last one, `policy.shape[-1]`: a policy may hold "
+                "many states.",
             ),
             Mistake(lambda policy, epsilon: policy.clone(), "This is the policy itself: nothing random has been mixed in yet."),
         ),

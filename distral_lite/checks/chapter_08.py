@@ -102,7 +102,8 @@ EXERCISES = [
             ),
             Mistake(
                 lambda pi0, f, alpha, beta: torch.softmax(alpha * pi0.log() + beta * f, -1),
-                "These are the probabilities; log-probabilities were asked for, because at β = 1000 most probabilities are 0 and their logs are not.",
+                "These are the probabilities; log-probabilities were asked for, because at β = 1000 most probabilities are 0 and "
+                "their logs are not.",
             ),
             Mistake(
                 lambda pi0, f, alpha, beta: torch.log_softmax(beta * f, -1),
@@ -122,7 +123,8 @@ EXERCISES = [
         mistakes=(
             Mistake(
                 lambda policies, visits: policies.mean(0),
-                "You gave every task the same weight in every state. A task that is never in a state takes no action there and must have no say.",
+                "You gave every task the same weight in every state. A task that is never in a state takes no action there and "
+                "must have no say.",
             ),
             Mistake(
                 _geometric,
@@ -145,11 +147,13 @@ EXERCISES = [
         answer="b",
         wrong={
             "a": "Greedy, yes. But each task is greedy for its own goal, and beyond the fork these differ.",
-            "c": "Price no longer matters to the tasks, but π₀ still maximises (2.68), whose maximiser does not depend on β: it is the average "
+            "c": "Price no longer matters to the tasks, but π₀ still maximises (2.68), whose maximiser does not depend on β: it "
+            "is the average "
             "of the task policies.",
             "d": "β multiplies the action values in (2.66) and nothing divides it out again. Drag it from 5 to 50 and watch the arrows.",
         },
-        summary="price vanishes, so every task is greedy; π₀ stays the centroid, because where the maximum of (2.68) lies does not depend on β",
+        summary="price vanishes, so every task is greedy; π₀ stays the centroid, because where the maximum of (2.68) lies does "
+        "not depend on β",
     ),
     Exercise(
         "8.4",
@@ -158,7 +162,8 @@ EXERCISES = [
         mistakes=(
             Mistake(
                 lambda log_pi, log_pi0, alpha, beta: alpha / beta * (log_pi0.exp() * (log_pi - log_pi0)).sum(-1),
-                "This is the colleague's version: it averages over actions of π₀, but the task acts by πᵢ. The result is −KL(π₀‖πᵢ), never positive.",
+                "This is the colleague's version: it averages over actions of π₀, but the task acts by πᵢ. The result is "
+                "−KL(π₀‖πᵢ), never positive.",
             ),
             Mistake(
                 lambda log_pi, log_pi0, alpha, beta: alpha / beta * (log_pi0.exp() * (log_pi0 - log_pi)).sum(-1),
