@@ -215,7 +215,8 @@ class Panel:
         self.steady(lambda digest: digest == first, "a slider was moved back and the first picture did not return")
         slider.press(forward)
         self.steady(lambda digest: digest == second, "a slider was moved forth again and the second picture did not return")
-        slider.press(back)
+        slider.press(back)  # and wait: on a busy machine the next slider would take the picture from before this move for its first
+        self.steady(lambda digest: digest == first, "a slider was moved back again and the first picture did not return")
 
     def directions(self, slider):
         """Move a slider one step; returns the key that did it and the key that undoes it. At its right end it moves left."""

@@ -62,30 +62,51 @@ def test_gradients_are_those_of_pytorchs_layers():
         torch.testing.assert_close(mine.grad[1, 2], theirs.grad[1, 2], rtol=1e-4, atol=1e-5)
 
 
-def in_one_axis(network):
-    return networks.each(lambda tensor: tensor.detach().flatten(0, 1), network)
-
-
-@pytest.mark.parametrize("sizes", [SIZES, (5, 3), (5, 7, 3)])
+@pytest.mark.parametrize("sizes", [SIZES, (5, 3), (5, 7, 3), (5, 2, 9, 3)])
 def test_backpropagation_by_hand_is_autograds(sizes):
-    network, x = drawn(sizes=sizes), numbers(2, 3, 7, 5)
-    weight = numbers(2, 3, 7, 3, seed=1)  # derivative of the loss with respect to the outputs
-    kept = networks.layers(in_one_axis(network), x.flatten(0, 1))
-    torch.testing.assert_close(kept[-1].unflatten(0, (2, 3)), networks.apply(network, x))
-    assert torch.equal(kept[0], numbers(2, 3, 7, 5).flatten(0, 1))  # the inputs were not written over
+    network, by_hand = drawn(sizes=sizes), networks.ByHand(drawn(sizes=sizes))
     networks.adam(network, 1e-3)
-    (networks.apply(network, x) * weight).sum().backward()
-    by_hand = networks.backward(in_one_axis(network), kept, weight.flatten(0, 1))
-    for mine, theirs in zip(networks.parameters(by_hand), networks.parameters(network), strict=True):
-        torch.testing.assert_close(mine.view_as(theirs), theirs.grad, rtol=1e-4, atol=1e-5)
-        assert float(theirs.grad.abs().max()) > 0
+    for seed, inputs in enumerate((7, 1, 7)):  # the second seven find the memory of the first in use
+        x, weight = numbers(2, 3, inputs, 5, seed=seed), numbers(2, 3, inputs, 3, seed=10 + seed)
+        outputs = networks.apply(network, x)
+        torch.testing.assert_close(by_hand(x), outputs)
+        assert torch.equal(x, numbers(2, 3, inputs, 5, seed=seed))  # the inputs were not written over
+        for tensor in networks.parameters(network):
+            tensor.grad = None
+        (outputs * weight).sum().backward()
+        by_hand.backward(weight)  # the derivative of that sum with respect to the outputs
+        wanted = networks.each(lambda tensor: tensor.grad, network)
+        found = networks.unpack(networks.Packed(by_hand.parameters.rows.grad), network)
+        for mine, theirs in zip(*map(networks.parameters, (found, wanted)), strict=True):
+            torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
+            assert float(theirs.abs().max()) > 0
 
 
 def test_backpropagation_by_hand_through_a_table():
-    table, gradient = networks.table(2, 3, 4, 5, value=1.5), numbers(6, 4, 5)
-    kept = networks.layers(in_one_axis(table), None)
-    assert torch.equal(kept[-1], torch.full((6, 4, 5), 1.5))
-    assert torch.equal(networks.backward(in_one_axis(table), kept, gradient).values, gradient)
+    table, gradient = networks.Table(numbers(2, 3, 7, 5)), numbers(2, 3, 7, 5, seed=1)
+    by_hand = networks.ByHand(table)
+    assert torch.equal(by_hand(None), table.values)
+    by_hand.backward(gradient)
+    assert torch.equal(networks.unpack(networks.Packed(by_hand.parameters.rows.grad), table).values, gradient)
+
+
+def test_a_network_by_hand_follows_its_parameters_and_leaves_the_original_alone():
+    network, x = drawn(), numbers(2, 3, 7, 5)
+    by_hand = networks.ByHand(network)
+    taken = by_hand.network()
+    assert all(torch.equal(one, two) for one, two in zip(*map(networks.parameters, (taken, network)), strict=True))
+    by_hand.parameters.rows[1, 2] += 0.01
+    moved = networks.each(lambda tensor: tensor + 0.01 * torch.eye(6)[5].view(2, 3, 1, 1), network)
+    torch.testing.assert_close(by_hand(x), networks.apply(moved, x))
+    torch.testing.assert_close(networks.apply(taken, x), networks.apply(drawn(), x))
+
+
+def test_outputs_by_hand_are_not_written_over_by_the_next_call():
+    by_hand = networks.ByHand(drawn())
+    first = by_hand(numbers(2, 3, 7, 5))
+    before = first.clone()
+    by_hand(numbers(2, 3, 7, 5, seed=1))
+    assert torch.equal(first, before)
 
 
 @pytest.mark.parametrize("make", [drawn, lambda: networks.Table(numbers(2, 3, 4, 5))])
@@ -232,7 +253,7 @@ def test_a_lane_learns_the_same_alone_and_among_others_even_with_a_loud_neighbou
     assert float((first.weights[1] - alone.weights[1]).abs().max()) > 1e-2  # it did learn
 
 
-def test_adam_is_adam():
+def test_adam_in_numbers():
     """Two steps with gradients 2 and -1, by hand: m = 0.2, v = 0.004; then m = 0.08, v = 0.004996."""
     table = networks.table(1, 1, 1, 1)
     optimiser = networks.adam(table, 0.1)
@@ -243,6 +264,23 @@ def test_adam_is_adam():
         values.append(float(table.values.detach()))
     step = 0.1 * (0.08 / 0.19) / (0.004996 / 0.001999) ** 0.5
     assert values == pytest.approx([-0.1, -0.1 - step], abs=1e-6)
+
+
+@pytest.mark.parametrize("settings", [{}, {"betas": (0.5, 0.9), "epsilon": 1e-3}])
+def test_adam_is_pytorchs(settings):
+    mine, theirs, x = drawn(), drawn(), numbers(2, 3, 7, 5)
+    renamed = {{"betas": "betas", "epsilon": "eps"}[name]: value for name, value in settings.items()}
+    pairs = (
+        (mine, networks.adam(mine, 1e-2, **settings)),
+        (theirs, torch.optim.Adam([tensor.requires_grad_() for tensor in networks.parameters(theirs)], 1e-2, **renamed)),
+    )
+    for _ in range(30):
+        for network, optimiser in pairs:
+            optimiser.zero_grad()
+            networks.apply(network, x).square().sum().backward()
+            optimiser.step()
+    for one, other in zip(*map(networks.parameters, (mine, theirs)), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-5)
 
 
 def test_pick_takes_each_lane_from_its_own_checkpoint():
@@ -296,6 +334,8 @@ def test_greedy_returns_count_the_first_episode_only():
         (lambda: networks.apply(drawn(), torch.zeros(4, 3, 7, 5)), r"networks.apply: x has shape \(4, 3, 7, 5\)"),
         (lambda: networks.apply(drawn(), torch.zeros(5)), r"networks.apply: x has shape \(5,\)"),
         (lambda: networks.adam(drawn(), -1e-3), r"networks.adam: learning_rate is -0.001, wanted a finite number above 0"),
+        (lambda: networks.adam(drawn(), 1e-3, betas=(0.9, 1.1)), r"networks.adam: betas\[1\] is 1.1, wanted a number from 0 to 1"),
+        (lambda: networks.adam(drawn(), 1e-3).step(), r"networks.Adam.step: a parameter's grad is None, wanted a gradient for each"),
         (lambda: networks.clip_gradients(drawn(), 0.0), r"networks.clip_gradients: max_norm is 0.0"),
         (
             lambda: networks.greedy_returns(drawn(), lanes.make_world([load_map(4).mdp()], range(2))),
