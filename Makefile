@@ -24,7 +24,7 @@ EXECUTE := $(BIN)/jupyter nbconvert --log-level=ERROR --to notebook --execute --
 # The course's arrays are small: sharing them out among threads costs more than it saves, ten times more on a busy machine.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help venv lab test course sync lint clean
+.PHONY: help venv lab test course sync bench lint clean
 .DEFAULT_GOAL := help
 
 help:  ## list these commands
@@ -59,6 +59,10 @@ sync: venv  ## rebuild and execute the notebooks from their scripts
 	@touch -c $(FILES)
 	$(BIN)/jupytext --quiet --sync --set-kernel python3 $(FILES)
 	$(EXECUTE) --inplace --ExecutePreprocessor.record_timing=False $(FILES:.py=.ipynb)
+
+bench: venv  ## print measured ratios (installs Stable-Baselines3 to compare with)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[bench]"
+	$(BIN)/python benchmarks/dqn_speed.py --threads 2
 
 lint: venv  ## ruff alone
 	$(BIN)/ruff check .

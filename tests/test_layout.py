@@ -133,6 +133,7 @@ def requirements(lines):
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 CORE = requirements(PROJECT["dependencies"])
 TEST = requirements(PROJECT["optional-dependencies"]["test"])
+BENCH = requirements(PROJECT["optional-dependencies"]["bench"])
 PINS = requirements(line for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines() if not line.startswith("#"))
 
 
@@ -153,11 +154,12 @@ def third_party(path):
 def test_every_imported_package_is_declared():
     readers = {named(path): third_party(path) - set(CORE) for path in scripts("distral_lite", "chapters", "solutions")}
     ours = {named(path): third_party(path) - set(CORE) - set(TEST) for path in EVERYWHERE}
-    assert {path: names for path, names in (ours | readers).items() if names} == {}
+    measured = {named(path): third_party(path) - set(CORE) - set(TEST) - set(BENCH) for path in scripts("benchmarks")}
+    assert {path: names for path, names in (ours | readers | measured).items() if names} == {}
 
 
 def test_every_dependency_is_pinned_within_its_range():
-    declared = CORE | TEST
+    declared = CORE | TEST | BENCH
     assert sorted(PINS) == sorted(declared)
     assert [str(one) for name, one in declared.items() if version(PINS[name]) not in one.specifier] == []
 
