@@ -705,9 +705,10 @@ print(f"value at γ = 0.99: best deterministic {worth.max():.3f}")
 assert steps.min() > 500 and not arrive[:, [0, 1, 3, 4]].all(-1).any()
 
 # %% [markdown]
-# None. Each deterministic policy is at home in one half: from the other it runs to and fro for ever, and half of all episodes end at the
-# clock. The best stochastic policy is found by climbing $J$ with *tied* preferences: cells that look alike share a row. Autograd does the
-# tying; `preferences[seen]` is all it takes.
+# None. Even the best is at home in one half only: from the other it runs to and fro for ever, and half of all episodes end at the clock.
+#
+# The best stochastic policy is found by climbing $J$ with *tied* preferences: cells that look alike share a row. Autograd does the tying;
+# `preferences[seen]` is all it takes.
 
 # %%
 tied = torch.zeros(5, 5, dtype=torch.float64, requires_grad=True)  # one row a sight

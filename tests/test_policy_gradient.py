@@ -161,7 +161,7 @@ def test_trajectories_refuse():
 
 @pytest.mark.parametrize("seed", range(3))
 def test_whole_trajectories_and_returns_to_go_agree(seed):
-    """(2.21) = (2.22) in expectation, here with gamma inside both: and (2.22) has the lower variance."""
+    """(2.21) = (2.22) in expectation, here with gamma inside both."""
     world, preferences = layers(seed), logits(seed, 6, 2)
     log_policy = preferences.log_softmax(-1)
     exact = autograd(lambda p: pg.objective(world, p, GAMMA), preferences)
