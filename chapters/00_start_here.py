@@ -28,7 +28,7 @@
 # - You have opened this notebook in JupyterLab, with `make lab` or as the README describes.
 # - You can read Python, and you know what a probability and an expectation are. Nothing about reinforcement learning is assumed.
 #
-# **Time** 30 minutes to read and do, about 5 seconds to run. **Modules** `distral_lite.gridworld`, `distral_lite.mdp`. **Equations** none
+# **Time** 30 minutes to read and do, about 12 seconds to run. **Modules** `distral_lite.gridworld`, `distral_lite.mdp`. **Equations** none
 # yet.
 
 # %% [markdown]

@@ -30,7 +30,7 @@
 # - You know what a conditional probability, an expectation and a system of linear equations are.
 # - You can index a NumPy or PyTorch array. No reinforcement learning is assumed.
 #
-# **Time** 60 minutes to read and do, about 15 seconds to run. **Modules** `distral_lite.mdp`, `distral_lite.dynamic_programming`.
+# **Time** 60 minutes to read and do, about 20 seconds to run. **Modules** `distral_lite.mdp`, `distral_lite.dynamic_programming`.
 # **Equations** 2.1 to 2.16 of the thesis, with their errata.
 
 # %%

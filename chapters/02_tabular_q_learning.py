@@ -30,7 +30,7 @@
 #   goal.
 # - Python with PyTorch tensors: indexing, broadcasting, `max` over an axis.
 #
-# **Time** 60 minutes to read and do, about 30 seconds to run. **Module** `distral_lite.q_learning` (with `lanes`, which steps
+# **Time** 60 minutes to read and do, about 40 seconds to run. **Module** `distral_lite.q_learning` (with `lanes`, which steps
 # many agents at once). **Equations** 2.17 and the box "Q-learning (off-policy TD control)".
 
 # %%
