@@ -198,6 +198,7 @@ class ActionValues:
         self._by_hand.backward(gradient)
 
 
+@torch.inference_mode()  # nothing here needs autograd's book-keeping: the gradient is written out
 def train(
     tasks: Sequence[Any], config: Config, seeds: Sequence[int], task_ids: Sequence[int] | None = None, progress: bool = False
 ) -> Run:
@@ -263,8 +264,10 @@ def _initial_network(world: lanes.World, config: Config, random: lanes.LaneRando
 
 
 def _run(kept: dict[int, Any], log: lanes.EpisodeLog, features: Tensor | None) -> Run:
-    """Puts the results together."""
-    checkpoints = tuple(kept.values())
-    snapshots = None if features is None else torch.stack([networks.on_states(network, features) for network in checkpoints], dim=2)
-    history = History(log.durations(), log.returns(), torch.tensor(list(kept)), checkpoints, snapshots)
-    return Run(Agent(checkpoints[-1]), history)
+    """Puts the results together, as ordinary tensors that autograd may use again."""
+    with torch.inference_mode(False):
+        checkpoints = tuple(networks.copy(network) for network in kept.values())
+        all_states = None if features is None else features.clone()
+        snapshots = None if features is None else torch.stack([networks.on_states(network, all_states) for network in checkpoints], dim=2)
+        history = History(log.durations(), log.returns(), torch.tensor(list(kept)), checkpoints, snapshots)
+        return Run(Agent(checkpoints[-1]), history)

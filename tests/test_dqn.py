@@ -205,7 +205,9 @@ def test_vector_observations_against_exact_values(line):
 
 def test_what_the_loop_does_against_a_plain_program():
     """A second program for one lane: a list for a memory, PyTorch's layers and Adam, the same random numbers. 200 updates, to 1e-4."""
-    config = dqn.Config(steps=250, learning_starts=50, batch=8, capacity=60, hidden=(16,), target_every=7, epsilon_steps=100, snapshots=1)
+    config = dqn.Config(
+        steps=250, learning_starts=50, batch=8, capacity=60, hidden=(16,), target_every=7, epsilon_steps=100, clip_norm=0.2, snapshots=1
+    )
     found = dqn.train([CORRIDOR], config, [5]).agent.network
     (r, k), sizes = (5, 0), (CORRIDOR.features.shape[1], 16, 5)
     first = lanes.LaneRandom([r], [k], stream=2).uniform
@@ -221,7 +223,7 @@ def test_what_the_loop_does_against_a_plain_program():
 
     optimiser, memory, random = torch.optim.Adam(layers, 1e-3), [], lanes.LaneRandom([r], [k], stream=1)
     goal = int(CORRIDOR.successor[-2, 4, 0])
-    state, length = int(CORRIDOR.start.argmax()), 0
+    state, length, lengths = int(CORRIDOR.start.argmax()), 0, []
     for t in range(1, 251):
         explore, which = random.uniform(2)[0, 0].tolist()
         epsilon = 1.0 - 0.95 * min((t - 1) / 100, 1.0)
@@ -241,10 +243,11 @@ def test_what_the_loop_does_against_a_plain_program():
                 total = total + (y - values(s, layers)[a]) ** 2 / 8
             optimiser.zero_grad()
             total.backward()
-            torch.nn.utils.clip_grad_norm_(layers, 10.0)
+            lengths.append(float(torch.nn.utils.clip_grad_norm_(layers, 0.2)))
             optimiser.step()
         if t % 7 == 0:
             old = [layer.detach().clone() for layer in layers]
+    assert min(lengths) < 0.2 < max(lengths)  # some were clipped, some were not
     for mine, theirs in zip((found.weights[0], found.biases[0], found.weights[1], found.biases[1]), layers, strict=True):
         torch.testing.assert_close(mine[0, 0].T.squeeze(), theirs.detach(), rtol=0, atol=1e-4)
 
@@ -276,6 +279,16 @@ def test_history():
     assert history.durations.shape == history.returns.shape == (3, 1, history.durations.shape[-1])
     assert bool((history.durations.nansum(-1) <= 400).all())
     assert not any(tensor.requires_grad for tensor in networks.parameters(run.agent.network))
+
+
+def test_autograd_can_go_on_with_what_was_learned():
+    run = dqn.train([CORRIDOR], SMALL, range(2))
+    network = run.agent.network
+    optimiser = networks.adam(network, 1e-2)
+    before = networks.copy(network)
+    (networks.on_states(network, CORRIDOR.features[None]) - run.history.snapshots[:, :, 0]).square().sum().backward()
+    optimiser.step()
+    assert not torch.equal(network.weights[0], before.weights[0])
 
 
 def test_nothing_is_learned_before_learning_starts():

@@ -304,6 +304,18 @@ def test_greedy_returns_are_the_exact_ones_on_a_maze():
     torch.testing.assert_close(found, torch.tensor([[[0.7] * 3], [[-12.0] * 3]], dtype=torch.float64))
 
 
+def test_the_best_checkpoint_of_every_lane_is_chosen_the_latest_among_equals():
+    """Run 0 goes right in checkpoints 1 and 2, run 1 in 0 only; going anywhere else never ends."""
+    corridor = GridWorld.from_text("######\n#S..G#\n######").mdp()
+    checkpoints = [networks.table(2, 1, 4, 5) for _ in range(4)]
+    for number, run in ((1, 0), (2, 0), (0, 1)):
+        checkpoints[number].values[run, 0, :, 4] = 1.0
+    for number, checkpoint in enumerate(checkpoints):
+        checkpoint.values[..., 4] += number / 100 * checkpoint.values[..., 4]  # tells apart who is equally good
+    found = networks.best(checkpoints, lanes.make_world([corridor], range(4), max_episode_steps=20))
+    torch.testing.assert_close(found.values[:, 0, :, 4], torch.tensor([[1.02] * 4, [1.0] * 4]))
+
+
 def test_greedy_returns_count_the_first_episode_only():
     class Counting:
         """One lane's episodes last 1 step, the other's 3; the reward is the number of the step since the beginning of the world."""

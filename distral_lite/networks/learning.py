@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -81,10 +83,35 @@ def clip_gradients(network: MLP | Table | Packed, max_norm: float) -> Tensor:
     gradients = [tensor.grad for tensor in parameters(network)]
     norms = [torch.linalg.vector_norm(gradient, dim=(-2, -1)) for gradient in gradients]
     norm = norms[0] if len(norms) == 1 else torch.linalg.vector_norm(torch.stack(norms, dim=-1), dim=-1)
-    scale = (max_norm / (norm + 1e-6)).clamp_(max=1.0)[..., None, None]
-    for gradient in gradients:
-        gradient.mul_(scale)
+    if bool((norm > max_norm).any()):
+        scale = (max_norm / norm).clamp_(max=1.0)[..., None, None]  # 1 for the lanes that are short enough
+        for gradient in gradients:
+            gradient.mul_(scale)
     return norm
+
+
+class Layer(NamedTuple):
+    """What `ByHand` keeps of a layer.
+
+    Attributes:
+        transposed: [G, outputs, inputs], the weights' transpose.
+        tall: whether there are more inputs than outputs; such weights are laid out the other way round, see `pack`.
+        product: memory for the weights' gradient as it is laid out.
+        of_weight: where that belongs.
+        of_bias: [G, 1, outputs], where the biases' gradient belongs.
+    """
+
+    transposed: Tensor
+    tall: bool
+    product: Tensor
+    of_weight: Tensor
+    of_bias: Tensor
+
+    @classmethod
+    def of(cls, weight: Tensor, bias: Tensor, of_weight: Tensor, of_bias: Tensor) -> Layer:
+        """The layer of these views."""
+        laid_out = of_weight.mT if is_tall(weight) else of_weight
+        return cls(weight.mT, is_tall(weight), laid_out.contiguous(), laid_out, of_bias)  # of one lane they are the same memory
 
 
 class ByHand:
@@ -108,16 +135,15 @@ class ByHand:
         self._lanes = rows.shape[:2]
         self._network, self._gradient = (unpack(Packed(numbers.flatten(0, 1)), network) for numbers in (rows, rows.grad))
         self._memory: dict[int, list[list[Tensor]]] = {}  # see `_hidden`
-        weights = () if isinstance(network, Table) else self._network.weights
-        self._products = [torch.empty_like(weight.mT if is_tall(weight) else weight).contiguous() for weight in weights]
+        if isinstance(network, MLP):
+            self._layers = [Layer.of(*pieces) for pieces in zip(*self._network, *self._gradient, strict=True)]
 
     def network(self) -> MLP | Table:
         """A copy of the network as it is now, [R, K, ...]."""
         return each(torch.Tensor.contiguous, unpack(copy(self.parameters), self._like))
 
-    @torch.no_grad()
     def __call__(self, x: Tensor | None) -> Tensor:
-        """The outputs [R, K, B, A] for inputs [R, K, B, N], as `networks.apply`; of a table all its values [R, K, S, A]."""
+        """The outputs [R, K, B, A] for inputs [R, K, B, N], as `networks.apply`; of a table all its values [R, K, S, A], as they stand."""
         if isinstance(self._network, Table):
             return self._network.values.unflatten(0, self._lanes)
         h = x.flatten(0, 1)
@@ -127,9 +153,8 @@ class ByHand:
             h = torch.baddbmm(bias, h, weight, out=place)
             if place is not None:
                 functional.leaky_relu_(h, SLOPE)
-        return h.unflatten(0, self._lanes)
+        return h.view(*self._lanes, *h.shape[1:])
 
-    @torch.no_grad()
     def backward(self, gradient: Tensor) -> None:
         """Backpropagation: writes the derivative of a loss into the `grad` of the parameters, over what was there.
 
@@ -143,14 +168,12 @@ class ByHand:
             self._gradient.values.copy_(g)
             return
         _, places = self._hidden(g.shape[1])
-        for layer in reversed(range(len(self._inputs))):
-            h, weight, of_weight = self._inputs[layer], self._network.weights[layer], self._gradient.weights[layer]
-            left, right = (g, h) if is_tall(weight) else (h, g)  # tall ones are laid out the other way round, see `pack`
-            product = torch.bmm(left.mT, right, out=self._products[layer])
-            of_weight.copy_(product.mT if is_tall(weight) else product)
-            torch.sum(g, -2, keepdim=True, out=self._gradient.biases[layer])
-            if layer > 0:
-                g = torch.bmm(g, weight.mT, out=places[layer - 1])
+        for i in reversed(range(len(self._layers))):
+            layer, h = self._layers[i], self._inputs[i]
+            layer.of_weight.copy_(torch.bmm(g.mT, h, out=layer.product) if layer.tall else torch.bmm(h.mT, g, out=layer.product))
+            torch.sum(g, -2, keepdim=True, out=layer.of_bias)
+            if i > 0:
+                g = torch.bmm(g, layer.transposed, out=places[i - 1])
                 LEAKY_BACKWARD(g, h, SLOPE, True, grad_input=g)
 
     def _hidden(self, inputs: int) -> list[list[Tensor]]:
