@@ -287,11 +287,12 @@ plotting.show(figure, alt="The objective rises at every alternation; sharing tak
 # %%
 FAMILIES = {"4 5 6 7 8": (4, 5, 6, 7, 8), "4 5": (4, 5), "7 8": (7, 8), "4 5 7": (4, 5, 7)}
 COLUMNS = {"two": None, "one": 1.0, "one, β′ = β": "beta"}
+task_of = dict(zip(NUMBERS, tasks, strict=True))
 
 
 def optimum(alpha, beta, gamma, numbers, columns):
     """Log policies and objective of the exact optimum (two columns) or of the fixed point without random actions (one column)."""
-    family = [worlds[number].mdp() for number in numbers]
+    family = [task_of[number] for number in numbers]
     if COLUMNS[columns] is None:
         best = distral.solve(family, alpha, beta, gamma, tolerance=1e-7)
         return best.log_pi0, best.log_pi, float(best.objective[-1])
@@ -318,7 +319,7 @@ def explorer():
         shared, own, height = optimum(alpha, beta, gamma, numbers, columns)
         drawn["shared"].update(policy=shared.exp())
         places["shared"].set_title("π₀, shared")
-        members = mdp.stack([worlds[number].mdp() for number in numbers])
+        members = mdp.stack([task_of[number] for number in numbers])
         steps = mdp.expected_steps(members, own.exp())
         price = paid(members, shared, own, alpha, beta, gamma)
         for number in NUMBERS:

@@ -1,7 +1,6 @@
 """One style for all pictures: colours that a colour-blind reader can tell apart, each with its own line and marker; mazes; curves.
 
-Figures are made by `new_figure` and shown by `show`, which wants alternative text. They are never registered with pyplot, so that a cell
-shows a figure once, and a slider can redraw it.
+Figures are made by `new_figure` and shown by `show`, which wants alternative text. pyplot never knows them, so a cell shows one only once.
 """
 
 import io
@@ -39,6 +38,7 @@ def use_style() -> None:
     mpl.rcParams.update({"axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "axes.axisbelow": True})
     mpl.rcParams.update({"axes.prop_cycle": mpl.cycler(color=COLOURS), "grid.color": "#E3E6E8", "grid.linewidth": 0.7})
     mpl.rcParams.update({"lines.linewidth": 1.8, "lines.markersize": 5, "legend.frameon": False, "legend.fontsize": 9})
+    mpl.rcParams["axes.titley"] = 1.0  # to look for a free height instead, at each draw, doubles the time that a slider takes
 
 
 def new_figure(rows: int = 1, columns: int = 1, size: tuple[float, float] = (6.0, 3.6), **subplots: Any) -> tuple[Figure, Any]:
@@ -70,7 +70,7 @@ def png(figure: Figure, fast: bool = False) -> bytes:
         the bytes of a PNG file.
     """
     figure.canvas.draw()
-    image = Image.fromarray(np.asarray(figure.canvas.buffer_rgba())[..., :3].copy())
+    image = Image.fromarray(np.asarray(figure.canvas.buffer_rgba())).convert("RGB")
     picture = io.BytesIO()
     if fast:
         image.save(picture, format="png", compress_level=1)
