@@ -21,15 +21,15 @@
 # - tell whether your machine is ready for the course;
 # - run a chapter, predict before you look, and read what `check` says about your code;
 # - tell an *exact* number from a *learned* one in every picture of this course;
-# - say what the five mazes that run through the course share, and why an agent could profit from it.
+# - say what the five mazes that run through the course share, why an agent could profit from it, and what Distral's two numbers do.
 #
 # **Before you start**
 #
 # - You have opened this notebook in JupyterLab, with `make lab` or as the README describes.
 # - You can read Python, and you know what a probability and an expectation are. Nothing about reinforcement learning is assumed.
 #
-# **Time** 30 minutes to read and do, about 12 seconds to run. **Modules** `distral_lite.gridworld`, `distral_lite.mdp`. **Equations** none
-# yet.
+# **Time** 35 minutes to read and do, about 12 seconds to run. **Modules** `distral_lite.gridworld`, `distral_lite.mdp`,
+# `distral_lite.distral`. **Equations** none yet.
 
 # %% [markdown]
 # ## 0.1 Is this machine ready?
@@ -287,8 +287,75 @@ for left_out, each in enumerate(worlds):
 #
 # Without map 4's expert, all who pass the fork go up. The summary says "up" with full confidence, and map 4's goal is down. What was true
 # in every maze so far is wrong in this one, and the agent is rescued only by its random steps. So sharing can mislead as well as help. How
-# firmly should a task agent hold to what the others do, and who decides? Those are the questions that Distral's two numbers, α and β,
-# answer. You will meet them as sliders.
+# firmly should a task agent hold to what the others do, and who decides? Distral's two numbers, α and β, answer that.
+
+# %% [markdown]
+# ## 0.6 Where the course leads
+#
+# Here is that answer, as something to drag. Distral gives every task a policy of its own and all tasks one policy π₀ to share. A task earns
+# its maze's rewards, and pays for two things: for *leaving what is shared*, and for *being certain*. Two numbers set the prices:
+#
+# - **β** says how little the two prices count against rewards. Near infinity only rewards count; near zero only the prices do.
+# - **α**, between 0 and 1, says which of the two is paid. At α = 1 a task pays for leaving π₀ only, at α = 0 for being certain only, and
+#   nothing is shared.
+#
+# Nothing is trained here: with every move of a slider the best five policies and the best π₀ *together* are solved exactly. You need not
+# follow how; chapter 08 derives it, and has this explorer in full.
+#
+# **Predict.** At α = 0.8 and β = 5 map 4 takes 14.4 steps; 13 would be the shortest. (a) Will β = 20 make the ways longer or shorter? (b)
+# At β = 5, pull α from 0.8 down to 0.5, so that certainty becomes dearer and leaving π₀ cheaper. What happens?
+
+# %%
+from distral_lite import distral
+
+NUMBERS = (4, 5, 6, 7, 8)
+tasks = [each.mdp() for each in worlds]
+acting = [torch.arange(32).unsqueeze(-1) != each.goal for each in worlds]  # nobody acts at the goal: no arrow there
+
+
+def lengths(best):
+    """Expected steps of the five task policies, each episode cut after 1000."""
+    return mdp.expected_steps(mazes, best.log_pi.exp())
+
+
+def explorer():
+    figure, rows = plotting.new_figure(2, 3, size=(7.8, 4.8))
+    shared_place, *places = rows.ravel()
+    drawn = [plotting.draw_maze(axes, each, policy=torch.zeros(32, 5), numbers=None) for axes, each in zip(places, worlds, strict=True)]
+    drawn_shared = plotting.draw_maze(shared_place, world, policy=torch.zeros(32, 5), numbers=None)
+    shared_place.set_title("π₀, shared")
+
+    def update(alpha, beta):
+        best = distral.solve(tasks, alpha, beta, 0.99, tolerance=1e-7)
+        steps = ["never arrives" if length > 990 else f"{float(length):.1f} steps" for length in lengths(best)]
+        drawn_shared.update(policy=best.log_pi0.exp())
+        for k, number in enumerate(NUMBERS):
+            drawn[k].update(policy=best.log_pi[k].exp() * acting[k])
+            places[k].set_title(f"map {number}: {steps[k]}")
+        ways = ", ".join(f"map {number} {step}" for number, step in zip(NUMBERS, steps, strict=True))
+        return f"α = {alpha:g}, β = {beta:g}: {ways}."
+
+    return Scene(figure, update)
+
+
+panel(explorer, {"alpha": Slider((0, 0.2, 0.5, 0.8, 0.95), 0.8, "α"), "beta": Slider((3, 5, 10, 20, 50), 5, "β")}, width=760)
+
+# %%
+still(explorer, alpha=0.8, beta=5)
+middle, sharper, dearer = (lengths(distral.solve(tasks, alpha, beta, 0.99)) for alpha, beta in ((0.8, 5), (0.8, 20), (0.5, 5)))
+print(f"map 4 at α = 0.8, β = 5: {float(middle[0]):.1f} steps; at β = 20: {float(sharper[0]):.1f}")
+print(f"at α = 0.5, β = 5: {int((dearer > 990).sum())} of 5 tasks never arrive within 1000 steps")
+assert all(float(length) < len(each.shortest_path()) - 1 + 0.01 for length, each in zip(sharper, worlds, strict=True))
+assert round(float(middle[0]), 1) == 14.4 and bool((dearer > 990).all())
+
+# %% [markdown]
+# **What it shows.** (a) Shorter: at β = 20 the prices hardly count, and all five ways are the shortest to within a hundredth of a step. (b)
+# Nobody arrives any more. Being certain now costs more than a step does, so the best thing to do is to dither for ever, and each agent does
+# it on purpose. The thesis met this and took it for a numerical failure; chapter 06 computes where it begins.
+#
+# Look at π₀ at α = 0.8: at the fork it is undecided, because there the tasks part; in the corridor it says "right", as all who pass do. (S
+# and G beside π₀ are map 4's.) This is the summary of section 0.5, found this time by solving for everything at once. Whether an agent that
+# *learns* gets there is the question of the chapters after 08.
 
 # %% [markdown]
 # ## What you learned
@@ -297,6 +364,7 @@ for left_out, each in enumerate(worlds):
 # - In a small known world the length of an episode is exact: linear equations, no simulation.
 # - A policy that explores can be far from short although it knows the way: at ε = 0.5 twice as long, at ε = 0.9 eleven times.
 # - Five mazes can share nearly all of their solution; a summary of some helps in another, and can mislead where they part.
+# - Distral balances reward against two prices, and there are prices at which the best agent never arrives.
 #
 # ## Self-quiz
 #
