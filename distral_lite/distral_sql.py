@@ -167,6 +167,13 @@ def q_loss(f: Tensor, window: Window, target: Tensor) -> Tensor:
     return 0.5 * (target - f.flatten(2).gather(-1, place)).square().mean(-1)
 
 
+def q_gradient(f: Tensor, window: Window, target: Tensor) -> Tensor:
+    """The derivative of `q_loss` with respect to f, written out: (f(S, A) - y) / B where the minibatch was, [R, K, S, A]."""
+    flat, place = f.flatten(2), window.state[..., 0] * f.shape[-1] + window.action[..., 0]
+    error = (flat.gather(-1, place) - target) / place.shape[-1]
+    return torch.zeros_like(flat).scatter_add_(-1, place, error).view_as(f)
+
+
 def distillation_loss(h: Tensor, state: Tensor, action: Tensor, time: Tensor, discount: float) -> Tensor:
     """What line 23 descends, (2.68) negated: the mean of -gamma^t log pi_0(A | S) over the minibatches of all tasks; one number a run.
 
@@ -187,6 +194,18 @@ def distillation_loss(h: Tensor, state: Tensor, action: Tensor, time: Tensor, di
     return -(discount ** time.flatten(1).to(h.dtype) * chosen).mean(-1)
 
 
+def distillation_gradient(h: Tensor, state: Tensor, action: Tensor, time: Tensor, discount: float) -> Tensor:
+    """The derivative of `distillation_loss` with respect to h, written out; arguments as there. Returns [R, 1, S, A].
+
+    With w(s, a) the mean weight gamma^t of the pairs (s, a) drawn, it is w(s) pi_0(a | s) - w(s, a): it rests at the weighted mean.
+    """
+    runs, _, states, actions = h.shape
+    place, weight = (state * actions + action).flatten(1), discount ** time.flatten(1).to(h.dtype)
+    share = h.new_zeros(runs, states * actions).scatter_add_(-1, place, weight / place.shape[-1]).view(runs, 1, states, actions)
+    return share.sum(-1, keepdim=True) * h.softmax(-1) - share
+
+
+@torch.inference_mode()  # nothing here needs autograd's book-keeping: the gradients are written out
 def train(
     tasks: Sequence[MDP],
     config: Config,
@@ -215,8 +234,9 @@ def train(
     world = lanes.make_world(tasks, seeds, task_ids, config.max_episode_steps, device=config.device)
     act, replay, first = (lanes.LaneRandom(seeds, task_ids, stream=i, device=config.device) for i in (1, 2, 3))
     network, shared = _initial(world, config, first, lanes.LaneRandom(seeds, [0], stream=4, device=config.device))  # lines 2, 3
-    f_adam, h_adam = networks.adam(network, config.learning_rate), networks.adam(shared, config.distil_rate)
-    f, h = networks.on_states(network, world.features), networks.on_states(shared, world.features[:1])
+    f_adam, h_adam = networks.adam(network.parameters, config.learning_rate), networks.adam(shared.parameters, config.distil_rate)
+    features = world.features.expand(world.runs, -1, -1, -1)
+    f, h = network(features), shared(features[:, :1])
     memory, run, task = _memory(world, config), torch.arange(world.runs)[:, None], torch.arange(world.tasks)
     log, kept = lanes.EpisodeLog(world.runs, world.tasks), {0: _agent(f, h, config)}
     wanted = {round(config.steps * i / config.snapshots) for i in range(1, config.snapshots + 1)}
@@ -225,21 +245,22 @@ def train(
         for t in trange(1, config.steps + 1, disable=not progress):  # lines 7 and 8, all tasks at once
             decay = torch.exp(-episode / config.epsilon_episodes)
             epsilon = config.epsilon_end + (config.epsilon_start - config.epsilon_end) * decay
-            policy = task_policy(f.detach(), h.detach(), config)[run, task, state].exp()
+            policy = task_policy(f, h, config)[run, task, state].exp()
             action = lanes.sample(mix(policy, epsilon).cumsum(-1), act.uniform(1)[..., 0])  # line 9
             seen = world.step(action)  # line 10
             new = Window(state, action, seen.reward, seen.next_observation, seen.terminal, seen.truncated)
             _store(memory, Memory(new, time), t - 1)  # line 11
             if t >= config.n_steps:  # line 12
                 window = draw(memory.window, t, replay.uniform(config.batch), config.n_steps)  # line 13
-                q_step = q_loss(f, window, q_target(window, f, h, config)).sum()  # lines 14 and 15
-                _descend(f_adam, q_step)
+                network.backward(q_gradient(f, window, q_target(window, f, h, config)))  # line 14
+                f_adam.step()  # line 15
                 if config.distil:  # lines 17 to 23
                     place = _newest(memory, t, replay.uniform(config.batch), config.distil_memory)
                     chosen = (ring.gather(-1, place) for ring in (memory.window.state, memory.window.action, memory.time))
-                    _descend(h_adam, distillation_loss(h, *chosen, config.discount).sum())
-                    h = networks.on_states(shared, world.features[:1])
-                f = networks.on_states(network, world.features)
+                    shared.backward(distillation_gradient(h, *chosen, config.discount))
+                    h_adam.step()
+                    h = shared(features[:, :1])
+                f = network(features)
             state, episode, time = seen.observation, episode + seen.done, torch.where(seen.done, 0, time + 1)  # line 16
             log.record(seen)
             if t in wanted:
@@ -248,12 +269,12 @@ def train(
                     break
     except KeyboardInterrupt:
         kept[t] = _agent(f, h, config)
-    agents = list(kept.values())
-    policies = torch.stack([agent.log_pi0 for agent in agents], 1), torch.stack([agent.log_pi for agent in agents], 2)
-    return Run(agents[-1], History(log.durations(), log.returns(), torch.tensor(list(kept)), *policies))
+    return _run(kept, log)
 
 
-def _initial(world: lanes.World, config: Config, of_tasks: lanes.LaneRandom, of_runs: lanes.LaneRandom) -> tuple:
+def _initial(
+    world: lanes.World, config: Config, of_tasks: lanes.LaneRandom, of_runs: lanes.LaneRandom
+) -> tuple[networks.ByHand, networks.ByHand]:
     """Task values and distilled preferences with random weights, or tables of zeros; preferences that do not learn are zero too."""
     states, sizes = world.features.shape[1], (world.feature_count, *(config.hidden or ()), world.actions)
     network = networks.table(world.runs, world.tasks, states, world.actions, device=config.device)
@@ -261,7 +282,7 @@ def _initial(world: lanes.World, config: Config, of_tasks: lanes.LaneRandom, of_
     if config.hidden is not None:
         network = networks.mlp(sizes, of_tasks.uniform)
         shared = networks.mlp(sizes, of_runs.uniform) if config.distil else shared
-    return network, shared
+    return networks.ByHand(network), networks.ByHand(shared)
 
 
 def _memory(world: lanes.World, config: Config) -> Memory:
@@ -285,13 +306,16 @@ def _newest(memory: Memory, stored: int, uniform: Tensor, newest: int) -> Tensor
     return (stored - held + (uniform * held).long()) % capacity
 
 
-def _descend(adam: torch.optim.Adam, loss: Tensor) -> None:
-    adam.zero_grad()
-    loss.backward()
-    adam.step()
-
-
 def _agent(f: Tensor, h: Tensor, config: Config) -> Agent:
-    """A copy, its policies normalised in float64 so that they can be evaluated exactly."""
-    f, h = f.detach().double(), h.detach().double()
-    return Agent(distilled_policy(h).squeeze(1), task_policy(f, h, config), f)
+    """A copy, its policies normalised in float64 so that they can be evaluated exactly; ordinary tensors that autograd may use."""
+    with torch.inference_mode(False):
+        f, h = f.clone().double(), h.clone().double()
+        return Agent(distilled_policy(h).squeeze(1), task_policy(f, h, config), f)
+
+
+def _run(kept: dict[int, Agent], log: lanes.EpisodeLog) -> Run:
+    """Puts the results together."""
+    agents = list(kept.values())
+    with torch.inference_mode(False):
+        policies = torch.stack([agent.log_pi0 for agent in agents], 1), torch.stack([agent.log_pi for agent in agents], 2)
+        return Run(agents[-1], History(log.durations(), log.returns(), torch.tensor(list(kept)), *policies))
