@@ -63,6 +63,7 @@ sync: venv  ## rebuild and execute the notebooks from their scripts
 bench: venv  ## print measured ratios (installs Stable-Baselines3 to compare with)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[bench]"
 	$(BIN)/python benchmarks/dqn_speed.py --threads 2
+	$(BIN)/python benchmarks/distral_speed.py --threads 2
 
 lint: venv  ## ruff alone
 	$(BIN)/ruff check .
