@@ -2,10 +2,10 @@
 
     python benchmarks/dqn_speed.py [--threads 2] [--rounds 5] [--lanes 1 5 20 100]
 
-Both learn CartPole-v1 with the same network (64-128-64), minibatches of 128, one update a step, and
-both act greedily 95 % of the time. They take turns, round after round, in
-one process, so that whatever else the machine does meets both. A time is that of the fastest of many short stretches of consecutive
-steps, as `timeit` takes it. Stable-Baselines3 comes with the extra `bench`; without it its rows are left out.
+Both learn CartPole-v1 with the same network (64-128-64), minibatches of 128, one update a step, and both act greedily 95 % of the time.
+They take turns, round after round, in one process, so that whatever else the machine does meets both. A time is that of the fastest of
+many short stretches of consecutive steps, as `timeit` takes it. Stable-Baselines3 comes with the extra `bench`; without it its row is left
+out.
 """
 
 import argparse

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from distral_lite.mdp import MDP, stack
 from distral_lite.validation import check_positive
@@ -318,29 +319,32 @@ def make_world(
 
 
 class EpisodeLog:
-    """Collects the length and the return of every finished episode of [R, K] lanes."""
+    """Collects the length and the return of every finished episode of [R, K] lanes, in the order of their ends.
 
-    def __init__(self, runs: int, tasks: int) -> None:
+    Args:
+        runs: R.
+        tasks: K.
+        environments: E, where each lane acts in several at once and the world has R * E runs: those of run 0, of run 1, and so on.
+    """
+
+    def __init__(self, runs: int, tasks: int, environments: int = 1) -> None:
         """Starts with no episodes."""
-        self._count = np.zeros((runs, tasks), dtype=np.int64)
-        self._values = np.full((2, runs, tasks, 64), np.nan)
+        self._environments = environments
+        self._episodes: list[list[list[tuple]]] = [[[] for _ in range(tasks)] for _ in range(runs)]
 
     def record(self, seen: Step) -> None:
         """Notes the episodes that this step finished."""
-        done = seen.done.cpu().numpy()
-        if not done.any():
-            return
-        r, k = np.nonzero(done)
-        if self._count.max() == self._values.shape[-1]:
-            self._values = np.concatenate([self._values, np.full_like(self._values, np.nan)], axis=-1)
-        self._values[0, r, k, self._count[r, k]] = seen.steps.cpu().numpy()[r, k]
-        self._values[1, r, k, self._count[r, k]] = seen.rewards.cpu().numpy()[r, k]
-        self._count[r, k] += 1
+        for run, task in torch.nonzero(seen.done).tolist():
+            self._episodes[run // self._environments][task].append((float(seen.steps[run, task]), float(seen.rewards[run, task])))
 
     def durations(self) -> Tensor:
-        """[R, K, E] float64, steps of each episode; E is the largest number of episodes of any lane, NaN where a lane had fewer."""
-        return torch.from_numpy(self._values[0, ..., : self._count.max()].copy())
+        """[R, K, N] float64, steps of each episode; N is the largest number of episodes of any lane, NaN where a lane had fewer."""
+        return self._padded(0)
 
     def returns(self) -> Tensor:
-        """[R, K, E] float64, undiscounted sum of each episode's rewards; NaN as in `durations`."""
-        return torch.from_numpy(self._values[1, ..., : self._count.max()].copy())
+        """[R, K, N] float64, undiscounted sum of each episode's rewards; NaN as in `durations`."""
+        return self._padded(1)
+
+    def _padded(self, which: int) -> Tensor:
+        rows = [torch.tensor([episode[which] for episode in lane], dtype=torch.float64) for run in self._episodes for lane in run]
+        return pad_sequence(rows, batch_first=True, padding_value=torch.nan).unflatten(0, (len(self._episodes), -1))

@@ -19,7 +19,7 @@ class Batch(NamedTuple):
 
     Attributes:
         observation: [R, K, B] int64 state numbers, or [R, K, B, N] float32 features.
-        action: [R, K, B] int64.
+        action: [R, K, B] int64 action numbers, or [R, K, B, D] float32 action vectors.
         reward: [R, K, B] float32.
         next_observation: as `observation`, what the action led to, before any reset.
         terminal: [R, K, B] bool, the episode ended and `next_observation` is worth nothing. A time-out is not terminal.
@@ -58,28 +58,32 @@ class Replay:
     Args:
         capacity: transitions held for each lane; older ones are overwritten.
         observation: [R, K] int64 or [R, K, N] floats, any observation: it sets the shape, the type and the device.
+        action: [R, K, D] floats, any action, where actions are vectors; None where they are numbers.
 
     Attributes:
         capacity: as given.
         count: transitions stored so far by each lane, overwritten ones included.
 
     Raises:
-        ValueError: a capacity below 1, an observation that is neither [R, K] nor [R, K, N].
+        ValueError: a capacity below 1, an observation that is neither [R, K] nor [R, K, N], an action that is not [R, K, D].
     """
 
-    def __init__(self, capacity: int, observation: Tensor) -> None:
+    def __init__(self, capacity: int, observation: Tensor, action: Tensor | None = None) -> None:
         """Allocates the whole ring at once."""
         check_positive("replay.Replay", "capacity", capacity, whole=True)
         if observation.ndim not in (2, 3):
             raise ValueError(f"replay.Replay: observation has shape {tuple(observation.shape)}, wanted [R, K] or [R, K, N]")
         (runs, tasks, *rest), device = observation.shape, observation.device
+        if action is not None and (action.ndim != 3 or action.shape[:2] != (runs, tasks)):
+            raise ValueError(f"replay.Replay: action has shape {tuple(action.shape)}, wanted {[runs, tasks, 'D']}, or None for numbers")
         kind = torch.float32 if observation.is_floating_point() else torch.int64
+        acted = torch.int64 if action is None else torch.float32
         self.capacity, self.count = int(capacity), 0
         self._lane = torch.arange(runs * tasks, device=device).view(runs, tasks, 1) * self.capacity
         size = (runs, tasks, self.capacity)
         self._ring = Batch(
             observation=torch.zeros(*size, *rest, dtype=kind, device=device),
-            action=torch.zeros(size, dtype=torch.int64, device=device),
+            action=torch.zeros(size if action is None else (*size, action.shape[-1]), dtype=acted, device=device),
             reward=torch.zeros(size, dtype=torch.float32, device=device),
             next_observation=torch.zeros(*size, *rest, dtype=kind, device=device),
             terminal=torch.zeros(size, dtype=torch.bool, device=device),
@@ -95,7 +99,7 @@ class Replay:
 
         Args:
             observation: [R, K] or [R, K, N], what was acted on.
-            action: [R, K] int64.
+            action: [R, K] int64, or [R, K, D] where actions are vectors.
             reward: [R, K].
             next_observation: as `observation`, before any reset.
             terminal: [R, K] bool; leave time-outs out.

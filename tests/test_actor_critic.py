@@ -1,5 +1,7 @@
 """Actor–critic: its identities by enumeration, its loops against plain programs and exact values, its lanes against themselves alone."""
 
+import ast
+import inspect
 import itertools
 
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 import torch
 
 from distral_lite import actor_critic, gym_bridge, lanes, mdp, networks, returns
-from distral_lite.actor_critic.rollout import by_lane, by_run, merge_episodes
+from distral_lite.actor_critic.rollout import by_lane, by_run
 from distral_lite.dynamic_programming import policy_iteration
 from distral_lite.gridworld import GridWorld, load_map
 from distral_lite.mdp import MDP
@@ -487,6 +489,12 @@ def test_a_neighbour_with_a_thousand_times_the_reward_changes_nothing():
     assert float((calm.values[:, 0] - disturbed.values[:, 0]).abs().max()) > 0.1
 
 
+@pytest.mark.parametrize("train", [actor_critic.train, actor_critic.train_q])
+def test_a_loop_is_short_enough_to_read_beside_its_pseudocode(train):
+    body = ast.parse(inspect.getsource(train)).body[0].body[1:]  # without the docstring
+    assert body[-1].end_lineno - body[0].lineno + 1 <= 40
+
+
 def test_lanes_and_the_world_are_two_views_of_the_same():
     world = torch.arange(2 * 3 * 4 * 5).view(2 * 3, 4, 5)
     mine = by_lane(world, 3)
@@ -495,14 +503,14 @@ def test_lanes_and_the_world_are_two_views_of_the_same():
     assert torch.equal(by_run(mine[..., 0]), world[..., 0])
 
 
-def test_episodes_of_several_environments_in_the_order_of_their_ends():
-    nan = torch.nan
-    durations = torch.tensor([[[3.0, 4.0, nan]], [[2.0, 1.0, 9.0]], [[5.0, nan, nan]], [[1.0, 1.0, nan]]])  # two runs of two environments
-    merged, scores = merge_episodes(durations, -durations, 2)
-    assert merged[0, 0].tolist() == [2.0, 3.0, 1.0, 4.0, 9.0]  # ends 2, 3 and 3, 7, 12
-    assert merged[1, 0, :3].tolist() == [1.0, 1.0, 5.0] and bool(merged[1, 0, 3:].isnan().all())
-    assert torch.equal(scores.nan_to_num(), -merged.nan_to_num())
-    assert merge_episodes(durations[..., :0], durations[..., :0], 2)[0].shape == (2, 1, 0)
+def test_the_episodes_of_all_environments_are_in_the_history():
+    """Three environments of a lane and 40 steps each: every episode is there, and they are the episodes of three worlds of one lane."""
+    config = actor_critic.Config(steps=120, horizon=1, environments=3, actor_rate=1e-9, critic_rate=1e-9, max_episode_steps=7, snapshots=1)
+    found = actor_critic.train([CORRIDOR], config, [4, 9]).history.durations
+    assert found.shape[:2] == (2, 1)
+    taken = found.nansum(-1)
+    assert bool((taken <= 120).all()) and bool((taken > 120 - 3 * 7).all())
+    assert bool((found.nan_to_num(1) >= 1).all()) and float(found.nan_to_num(0).max()) <= 7
 
 
 def test_history():

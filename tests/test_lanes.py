@@ -311,7 +311,7 @@ def test_the_log_notes_truncated_episodes():
 
 
 def test_the_log_grows():
-    """One lane ends 200 episodes, the other every third step: 66. Nothing is lost where the arrays grow."""
+    """One lane ends 200 episodes, the other every third step: 66."""
     log = lanes.EpisodeLog(1, 2)
     for number in range(200):
         log.record(step_of([[True, number % 3 == 2]], [[number, -number]], [[0.5 * number, 0.25 * number]]))
@@ -320,6 +320,20 @@ def test_the_log_grows():
     assert log.returns()[0, 0].tolist() == [0.5 * number for number in range(200)]
     assert log.durations()[0, 1, :66].tolist() == [-float(number) for number in range(2, 200, 3)]
     assert bool(log.durations()[0, 1, 66:].isnan().all()) and bool(log.returns()[0, 1, 66:].isnan().all())
+
+
+def test_the_log_of_lanes_that_act_in_several_environments_is_in_the_order_of_the_ends():
+    """Two lanes of two environments, world runs 0 and 1, 2 and 3, with episodes of 3, 4 | 2, 1, 9 and of 5 | 1, 1 steps."""
+    log, lengths = lanes.EpisodeLog(2, 1, environments=2), [[3, 4], [2, 1, 9], [5], [1, 1]]
+    ends = [[sum(row[: i + 1]) for i in range(len(row))] for row in lengths]
+    for t in range(1, 13):
+        done = [[t in row] for row in ends]
+        age = [[row[ends[e].index(t)] if t in ends[e] else 1] for e, row in enumerate(lengths)]
+        log.record(step_of(done, age, [[-0.5 * steps] for (steps,) in age]))
+    assert log.durations().shape == log.returns().shape == (2, 1, 5)
+    assert log.durations()[0, 0].tolist() == [2, 3, 1, 4, 9]  # ends 2, 3 and 3 (the environments in their order), 7, 12
+    assert log.durations()[1, 0, :3].tolist() == [1, 1, 5] and bool(log.durations()[1, 0, 3:].isnan().all())
+    assert torch.equal(log.returns().nan_to_num(), -0.5 * log.durations().nan_to_num())
 
 
 def test_what_the_log_gave_does_not_change_later():

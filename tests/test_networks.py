@@ -62,15 +62,30 @@ def test_gradients_are_those_of_pytorchs_layers():
         torch.testing.assert_close(mine.grad[1, 2], theirs.grad[1, 2], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("sizes", [SIZES, (5, 3), (5, 7, 3), (5, 2, 9, 3)])
-def test_backpropagation_by_hand_is_autograds(sizes):
-    network, by_hand = drawn(sizes=sizes), networks.ByHand(drawn(sizes=sizes))
-    networks.adam(network, 1e-3)
+TALL_AND_WIDE = {
+    "no hidden layer": (5, 3),
+    "one, wide then tall": (5, 7, 3),
+    "one, tall then wide": (5, 2, 3),
+    "two, tall, wide, tall": (5, 2, 9, 3),
+    "two, square": (5, 5, 5, 3),
+    "three, the thesis's": SIZES,
+    "three, of one unit somewhere": (5, 4, 1, 6, 3),
+}
+PRECISIONS = {torch.float32: {"rtol": 1e-4, "atol": 1e-5}, torch.float64: {"rtol": 1e-12, "atol": 1e-12}}
+
+
+@pytest.mark.parametrize("lanes_", [(1, 1), (2, 3)], ids=["one lane", "six lanes"])
+@pytest.mark.parametrize("precision", PRECISIONS, ids=str)
+@pytest.mark.parametrize("sizes", TALL_AND_WIDE.values(), ids=TALL_AND_WIDE)
+def test_backpropagation_by_hand_is_autograds(sizes, precision, lanes_):
+    network = networks.each(lambda tensor: tensor.to(precision), drawn(range(lanes_[0]), range(lanes_[1]), sizes))
+    by_hand, room = networks.ByHand(network), PRECISIONS[precision]
+    network = networks.each(lambda tensor: tensor.clone().requires_grad_(), network)
     for seed, inputs in enumerate((7, 1, 7)):  # the second seven find the memory of the first in use
-        x, weight = numbers(2, 3, inputs, 5, seed=seed), numbers(2, 3, inputs, 3, seed=10 + seed)
-        outputs = networks.apply(network, x)
-        torch.testing.assert_close(by_hand(x), outputs)
-        assert torch.equal(x, numbers(2, 3, inputs, 5, seed=seed))  # the inputs were not written over
+        x, weight = (numbers(*lanes_, inputs, size, seed=s).to(precision) for size, s in ((5, seed), (3, 10 + seed)))
+        before, outputs = x.clone(), networks.apply(network, x)
+        torch.testing.assert_close(by_hand(x), outputs, **room)
+        assert torch.equal(x, before)  # the inputs were not written over
         for tensor in networks.parameters(network):
             tensor.grad = None
         (outputs * weight).sum().backward()
@@ -78,16 +93,21 @@ def test_backpropagation_by_hand_is_autograds(sizes):
         wanted = networks.each(lambda tensor: tensor.grad, network)
         found = networks.unpack(networks.Packed(by_hand.parameters.rows.grad), network)
         for mine, theirs in zip(*map(networks.parameters, (found, wanted)), strict=True):
-            torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(mine, theirs, **room)
             assert float(theirs.abs().max()) > 0
 
 
-def test_backpropagation_by_hand_through_a_table():
-    table, gradient = networks.Table(numbers(2, 3, 7, 5)), numbers(2, 3, 7, 5, seed=1)
+@pytest.mark.parametrize("shape", [(2, 3, 7, 5), (2, 3, 4, 5), (1, 1, 5, 5)])
+def test_backpropagation_by_hand_through_a_table(shape):
+    """The derivative of a sum over looked-up values, by autograd and by hand; more states than actions, fewer, as many."""
+    table, weight = networks.Table(numbers(*shape).double()), numbers(*shape, seed=1).double()
     by_hand = networks.ByHand(table)
     assert torch.equal(by_hand(None), table.values)
-    by_hand.backward(gradient)
-    assert torch.equal(networks.unpack(networks.Packed(by_hand.parameters.rows.grad), table).values, gradient)
+    by_hand.backward(weight)
+    by_hand.backward(weight)  # written over, not added
+    values = table.values.clone().requires_grad_()
+    (wanted,) = torch.autograd.grad((values * weight).sum(), values)
+    assert torch.equal(networks.unpack(networks.Packed(by_hand.parameters.rows.grad), table).values, wanted)
 
 
 def test_a_network_by_hand_follows_its_parameters_and_leaves_the_original_alone():
@@ -182,6 +202,33 @@ def test_at_looks_up_rows():
     found = networks.at(outputs, state)
     assert found.shape == (2, 3, 2, 2)
     assert all(torch.equal(found[r, k, b], outputs[r, k, state[r, k, b]]) for r in range(2) for k in range(3) for b in range(2))
+
+
+@pytest.mark.parametrize("extra", [(), (4,), (4, 2)])
+def test_a_network_as_a_function_of_observations(extra):
+    """Features, state numbers and a table, with no, one and two axes behind the lanes, against each lane's own network."""
+    features, state = numbers(3, 7, 5), torch.from_numpy(np.random.default_rng(3).integers(0, 7, (2, 3, *extra)))
+    seen = features[torch.arange(3).view(3, *[1] * len(extra)), state]  # [2, 3, ..., 5]
+    network, table = drawn(), networks.Table(numbers(2, 3, 7, 3, seed=1))
+    found = networks.as_function(network, None)(seen), networks.as_function(network, features)(state)
+    looked_up = networks.as_function(table, features)(state)
+    for r in range(2):
+        for k in range(3):
+            wanted = plain(network, r, k, seen[r, k])
+            for one in found:
+                assert one.shape == (2, 3, *extra, 3)
+                torch.testing.assert_close(one[r, k], wanted, rtol=1e-5, atol=1e-6)
+            assert torch.equal(looked_up[r, k], table.values[r, k, state[r, k]])
+
+
+def test_a_function_of_chosen_lanes():
+    """Networks [n, ...] of some lanes, as policy_gradient takes them: one lane axis, features [n, S, N]."""
+    features, state = numbers(3, 7, 5), torch.tensor([[[0, 6], [3, 3]], [[1, 2], [5, 0]]])
+    which = torch.tensor([1, 0]), torch.tensor([2, 0])
+    network = networks.each(lambda tensor: tensor[which], drawn())
+    found = networks.as_function(network, features[which[1]])(state)
+    for n, (r, k) in enumerate(zip(*which, strict=True)):
+        torch.testing.assert_close(found[n], plain(drawn(), r, k, features[k, state[n]]), rtol=1e-5, atol=1e-6)
 
 
 def test_a_table_ignores_features():
@@ -304,6 +351,17 @@ def test_greedy_returns_are_the_exact_ones_on_a_maze():
     torch.testing.assert_close(found, torch.tensor([[[0.7] * 3], [[-12.0] * 3]], dtype=torch.float64))
 
 
+def test_greedy_returns_with_another_choice_of_actions():
+    """The same tables read the other way round: what was the largest output is passed over for the smallest."""
+    corridor = GridWorld.from_text("######\n#S..G#\n######").mdp()
+    table = networks.table(2, 1, 4, 5)
+    table.values[0, 0, :, 4] = -1.0
+    table.values[1, 0, :, 3] = -1.0
+    world = lanes.make_world([corridor], range(4), max_episode_steps=20)
+    found = networks.greedy_returns(table, world, choose=lambda outputs: outputs.argmin(-1))
+    torch.testing.assert_close(found, torch.tensor([[[0.7] * 2], [[-12.0] * 2]], dtype=torch.float64))
+
+
 def test_the_best_checkpoint_of_every_lane_is_chosen_the_latest_among_equals():
     """Run 0 goes right in checkpoints 1 and 2, run 1 in 0 only; going anywhere else never ends."""
     corridor = GridWorld.from_text("######\n#S..G#\n######").mdp()
@@ -314,6 +372,11 @@ def test_the_best_checkpoint_of_every_lane_is_chosen_the_latest_among_equals():
         checkpoint.values[..., 4] += number / 100 * checkpoint.values[..., 4]  # tells apart who is equally good
     found = networks.best(checkpoints, lanes.make_world([corridor], range(4), max_episode_steps=20))
     torch.testing.assert_close(found.values[:, 0, :, 4], torch.tensor([[1.02] * 4, [1.0] * 4]))
+    means = networks.mean_returns(checkpoints, lanes.make_world([corridor], range(4), max_episode_steps=20))
+    there, never = 3 * -0.1 + 1, 20 * -0.1  # three steps to the goal, or twenty on the spot: action 0 is to stand still
+    wanted = torch.tensor([[never, there], [there, never], [there, never], [never, never]], dtype=torch.float64)
+    torch.testing.assert_close(means[..., 0], wanted)
+    assert networks.latest_best(means).tolist() == [[2], [0]]
 
 
 def test_greedy_returns_count_the_first_episode_only():

@@ -55,11 +55,11 @@ def learn(worker: int, shared: Shared, world: lanes.World, config: Config, rando
         before = int(shared.updates.sum())
         actor, critic = (networks.copy(network) for network in shared.agent)  # Synchronize theta' = theta and theta_v' = theta_v
         mine = [tensor.requires_grad_() for network in (actor, critic) for tensor in networks.parameters(network)]
-        policy, value = (_outputs(network, world.features) for network in (actor, critic))
+        policy, value = (networks.as_function(network, world.features) for network in (actor, critic))
         steps, ended = [], torch.zeros(world.runs, world.tasks, dtype=torch.bool)  # t_start = t
         while len(steps) < config.horizon and not bool(ended.all()):  # until terminal s_t or t - t_start == t_max
             with torch.no_grad():
-                probability = policy(observation.unsqueeze(2)).squeeze(2).double().softmax(-1)
+                probability = policy(observation).double().softmax(-1)
             action = lanes.sample(probability.cumsum(-1), random.uniform(1).squeeze(-1))  # Perform a_t according to pi(a_t | s_t; theta')
             seen = world.step(action)  # Receive reward r_t and new state s_{t+1}
             shared.steps[worker] += 1  # t <- t + 1, T <- T + 1
@@ -80,14 +80,6 @@ def learn(worker: int, shared: Shared, world: lanes.World, config: Config, rando
         shared.updates[worker] += 1
         moments.append(int(shared.steps.sum()))
     return Record(log.durations().numpy(), log.returns().numpy(), moments, staleness)
-
-
-def _outputs(network: networks.MLP | networks.Table, features: Tensor | None) -> Any:
-    """The network as a function of observations [R, K, B] or [R, K, B, N]; where states are numbered, all are evaluated at once."""
-    if features is None:
-        return lambda seen: networks.apply(network, seen)
-    table = networks.on_states(network, features)
-    return lambda state: networks.at(table, state)
 
 
 def _wanted(shared: Shared) -> bool:

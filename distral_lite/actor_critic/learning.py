@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from tqdm.auto import trange
 
-from distral_lite import lanes, returns
-from distral_lite.actor_critic.rollout import begin, by_lane, by_run, outputs, rollout
+from distral_lite import lanes, networks, returns
+from distral_lite.actor_critic.rollout import begin, by_lane, by_run, rollout
 from distral_lite.actor_critic.state import Config, Run
 
 
@@ -95,7 +95,8 @@ def train(
     weight = torch.ones(observation.shape[:3], dtype=torch.float64, device=config.device)  # I <- 1
     try:
         for update in trange(1, config.updates + 1, disable=not progress):  # While S is not terminal, and for ever
-            policy, value, steps = outputs(actor, world.features), outputs(critic, world.features), []
+            policy, value = (networks.as_function(network, world.features) for network in (actor, critic))
+            steps = []
             for _ in range(config.horizon):
                 with torch.no_grad():
                     action = act(policy(observation).log_softmax(-1), random.uniform(E))  # A ~ pi( . | S, theta)
@@ -148,7 +149,7 @@ def train_q(
     weight = torch.ones(observation.shape[:3], dtype=torch.float64, device=config.device)
     try:
         for update in trange(1, config.updates + 1, disable=not progress):
-            policy, value = outputs(actor, world.features), outputs(critic, world.features)
+            policy, value = (networks.as_function(network, world.features) for network in (actor, critic))
             log_policy = policy(observation).log_softmax(-1)
             action, q = act(log_policy.detach(), random.uniform(E)), value(observation)  # A_t ~ pi
             seen = world.step(by_run(action))

@@ -1,4 +1,4 @@
-"""What the two training loops share: lanes of several environments, networks as functions, and the record of a run.
+"""What the two training loops share: lanes of several environments, and the record of a run.
 
 A lane may act in several environments at once, all with the same parameters: their steps make one minibatch. Arrays of a lane's steps are
 [R, K, E, T]: E environments, T steps of a rollout. The world has an axis R * E instead, run after run.
@@ -91,22 +91,6 @@ def _improver(actor: networks.Network, critic: networks.Network, config: Config)
     return improve
 
 
-def outputs(network: networks.MLP | networks.Table, features: Tensor | None) -> Callable[[Tensor], Tensor]:
-    """The network as a function from observations [R, K, ...] or [R, K, ..., N] to outputs [R, K, ..., A].
-
-    Where states are numbered, all S of them are evaluated now and looked up afterwards: while the parameters stay as they are, acting and
-    the minibatch share one evaluation.
-
-    Args:
-        network: the parameters.
-        features: [K, S, N], `World.features`; None where observations are features themselves.
-    """
-    if features is None:
-        return lambda seen: networks.apply(network, seen.flatten(2, -2)).unflatten(2, seen.shape[2:-1])
-    table = networks.on_states(network, features)
-    return lambda state: networks.at(table, state.flatten(2)).unflatten(2, state.shape[2:])
-
-
 def by_lane(array: Tensor, environments: int) -> Tensor:
     """[R * E, K, ...] of the world to [R, K, E, ...] of the lanes."""
     return array.unflatten(0, (-1, environments)).transpose(1, 2)
@@ -132,7 +116,7 @@ class Keeper:
         """Copies the networks as they begin."""
         tasks = networks.parameters(agent.actor)[0].shape[1]
         self._agent, self._config, self._features, self._update = agent, config, features, 0
-        self._log, self._kept = lanes.EpisodeLog(runs * config.environments, tasks), {0: self._copy()}
+        self._log, self._kept = lanes.EpisodeLog(runs, tasks, config.environments), {0: self._copy()}
         self._wanted = {round(config.updates * i / config.snapshots) for i in range(1, config.snapshots + 1)}
 
     def _copy(self) -> Agent:
@@ -162,14 +146,5 @@ class Keeper:
             )
             policies = logits.softmax(-1)
         actors = tuple(agent.actor for agent in agents)
-        episodes = merge_episodes(self._log.durations(), self._log.returns(), self._config.environments)
-        return Run(agents[-1], History(*episodes, torch.tensor(list(self._kept)), actors, policies, values))
-
-
-def merge_episodes(durations: Tensor, returns: Tensor, environments: int) -> tuple[Tensor, Tensor]:
-    """Merges the episodes of a lane's environments in the order of their ends: [R * E, K, N] twice gives [R, K, N'] twice."""
-    ends = by_lane(durations.cumsum(-1), environments).flatten(2)  # an episode begins where the one before it ended
-    order = ends.nan_to_num(torch.inf).argsort(dim=-1, stable=True)
-    most = int((~ends.isnan()).sum(-1).max()) if ends.numel() else 0
-    merged = (by_lane(array, environments).flatten(2).gather(-1, order)[..., :most] for array in (durations, returns))
-    return tuple(merged)
+        durations, returns = self._log.durations(), self._log.returns()
+        return Run(agents[-1], History(durations, returns, torch.tensor(list(self._kept)), actors, policies, values))

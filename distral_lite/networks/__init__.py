@@ -9,7 +9,7 @@ greedily and chooses among checkpoints.
 """
 
 from distral_lite.networks.learning import Adam, ByHand, adam, clip_gradients
-from distral_lite.networks.play import best, greedy_returns, pick
+from distral_lite.networks.play import best, greedy_returns, latest_best, mean_returns, pick
 from distral_lite.networks.structure import (
     MLP,
     SLOPE,
@@ -18,6 +18,7 @@ from distral_lite.networks.structure import (
     Packed,
     Table,
     apply,
+    as_function,
     at,
     copy,
     copy_into,
@@ -41,6 +42,7 @@ __all__ = [
     "Table",
     "adam",
     "apply",
+    "as_function",
     "at",
     "best",
     "clip_gradients",
@@ -48,6 +50,8 @@ __all__ = [
     "copy_into",
     "each",
     "greedy_returns",
+    "latest_best",
+    "mean_returns",
     "mlp",
     "on_states",
     "pack",

@@ -135,6 +135,28 @@ def at(outputs: Tensor, state: Tensor) -> Tensor:
     return outputs.gather(-2, state.unsqueeze(-1).expand(*state.shape, outputs.shape[-1]))
 
 
+def as_function(network: MLP | Table, features: Tensor | None) -> Callable[[Tensor], Tensor]:
+    """The network as a function of what its lanes observe: [R, K, ..., N] features, or [R, K, ...] state numbers, to [R, K, ..., A].
+
+    Where states are numbered, all S of them are evaluated now and looked up afterwards: while the parameters stay as they are, acting and
+    learning share one evaluation. Make the function anew when they have changed.
+
+    Args:
+        network: parameters [R, K, ...], or of any other lane axes.
+        features: [K, S, N], `lanes.World.features`, or [R, K, S, N]; None where observations are features themselves.
+    """
+    lanes = parameters(network)[0].ndim - 2
+    if features is None:
+        return lambda seen: _in_shape(apply(network, seen.unsqueeze(lanes).flatten(lanes, -2)), seen.shape[:-1])
+    outputs = on_states(network, features)
+    return lambda state: _in_shape(at(outputs, state.unsqueeze(lanes).flatten(lanes)), state.shape)
+
+
+def _in_shape(outputs: Tensor, shape: Sequence[int]) -> Tensor:
+    """[R, K, B, A] to [R, K, ..., A], where `shape` is [R, K, ...]."""
+    return outputs.reshape(*shape, outputs.shape[-1])
+
+
 def each(function: Callable[..., Any], *networks: Network) -> Network:
     """Applies a function to each tensor of a network (to those at the same place, for several networks): `each(torch.clone, network)`."""
     fields = [tuple(map(function, *field)) if isinstance(field[0], tuple) else function(*field) for field in zip(*networks, strict=True)]

@@ -6,7 +6,7 @@ So lanes never wait for one another, and a lane learns the same alone or among m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -173,17 +173,6 @@ def _like(number: Tensor, parameter: Tensor) -> Tensor:
     return number.view(-1, *[1] * (parameter.ndim - 2))
 
 
-def output_function(network: networks.MLP | networks.Table, features: Tensor | None) -> Callable[[Tensor], Tensor]:
-    """The network as a function from observations [..., X] or [..., X, N] of its lanes [...] to outputs [..., X, A].
-
-    Where states are numbered, `features` [..., S, N] are theirs; all of them are evaluated now and looked up afterwards.
-    """
-    if features is None:
-        return lambda observation: networks.apply(network, observation)
-    outputs = networks.on_states(network, features)
-    return lambda state: networks.at(outputs, state)
-
-
 def train(tasks: Sequence[Any], config: Config, seeds: Sequence[int], task_ids: Sequence[int] | None = None, progress: bool = False) -> Run:
     """REINFORCE (the thesis's box), every lane by itself and all of them together; the comments carry the lines of the box.
 
@@ -206,14 +195,14 @@ def train(tasks: Sequence[Any], config: Config, seeds: Sequence[int], task_ids: 
     random, log = lanes.LaneRandom(seeds, task_ids, stream=1, device=config.device), lanes.EpisodeLog(world.runs, world.tasks)
     policy, baseline = _initial(world, config, lanes.LaneRandom(seeds, task_ids, stream=2, device=config.device))  # Input, Initialize
     ascents = [start_ascent(network) if network is not None and config.adam else None for network in (policy, baseline)]
-    preferences = output_function(policy, world.features)
+    preferences = networks.as_function(policy, world.features)
     kept, t = {0: networks.copy(policy)}, 0
     wanted = {round(config.steps * i / config.snapshots) for i in range(1, config.snapshots + 1)}
     observation = world.reset()
     memory = empty_episodes(observation, config.episodes, config.max_episode_steps)
     try:
         for t in trange(1, config.steps + 1, disable=not progress):  # Repeat forever:
-            probability = preferences(observation.unsqueeze(2)).squeeze(2).double().softmax(-1)
+            probability = preferences(observation).double().softmax(-1)
             action = lanes.sample(probability.cumsum(-1), random.uniform(1)[..., 0])
             seen = world.step(action)  # Generate an episode S_0, A_0, R_1, ..., following pi
             write_step(memory, observation, action, seen)
@@ -222,7 +211,7 @@ def train(tasks: Sequence[Any], config: Config, seeds: Sequence[int], task_ids: 
             if complete.any():
                 which, batch = take(memory, complete)
                 update(policy, baseline, ascents, which, batch, world.features, config)  # For each step of the episode ...
-                preferences = output_function(policy, world.features)
+                preferences = networks.as_function(policy, world.features)
             observation = seen.observation
             if t in wanted:
                 kept[t] = networks.copy(policy)
@@ -240,10 +229,10 @@ def update(policy: Any, baseline: Any, ascents: Sequence[Any], which: tuple, bat
     mine, value, next_value = _lanes(policy, which), torch.zeros_like(batch.reward), torch.zeros_like(batch.reward)
     if baseline is not None:
         theirs = _lanes(baseline, which)
-        guess = output_function(theirs, lane_features)
-        value, next_value = (_by_steps(guess, seen).squeeze(-1) for seen in (batch.observation, batch.next_observation))
+        guess = networks.as_function(theirs, lane_features)
+        value, next_value = (guess(seen).squeeze(-1) for seen in (batch.observation, batch.next_observation))
     return_to_go, weight = estimates(batch, value.detach(), next_value.detach(), config)  # G <- return from step t
-    log_policy = _by_steps(output_function(mine, lane_features), batch.observation).log_softmax(-1)
+    log_policy = networks.as_function(mine, lane_features)(batch.observation).log_softmax(-1)
     log_probability = log_policy.gather(-1, batch.action.unsqueeze(-1)).squeeze(-1)
     loss = policy_loss(log_probability, weight)  # theta <- theta + alpha gamma^t G grad ln pi(A_t | S_t, theta)
     _descend(policy, which, torch.autograd.grad(loss.sum(), networks.parameters(mine)), config.learning_rate, ascents[0])
@@ -264,11 +253,6 @@ def _descend(network: Any, which: tuple, gradients: Sequence[Tensor], rate: floa
 def _lanes(network: networks.Network, which: tuple) -> networks.Network:
     """A copy of some lanes' parameters, [n, ...], to differentiate by."""
     return networks.each(lambda tensor: tensor[which].requires_grad_(), network)
-
-
-def _by_steps(function: Callable[[Tensor], Tensor], observation: Tensor) -> Tensor:
-    """Applies a network's function to all steps of a batch: [n, B, T] or [n, B, T, N] to [n, B, T, A]."""
-    return function(observation.flatten(1, 2)).unflatten(1, observation.shape[1:3])
 
 
 def _initial(world: lanes.World, config: Config, random: lanes.LaneRandom) -> tuple[Any, Any]:
