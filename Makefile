@@ -24,7 +24,7 @@ EXECUTE := $(BIN)/jupyter nbconvert --log-level=ERROR --to notebook --execute --
 # The course's arrays are small: sharing them out among threads costs more than it saves, ten times more on a busy machine.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help venv lab test course sync bench lint clean
+.PHONY: help venv lab test course sync bench experiments lint clean
 .DEFAULT_GOAL := help
 
 help:  ## list these commands
@@ -64,6 +64,14 @@ bench: venv  ## print measured ratios (installs Stable-Baselines3 to compare wit
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[bench]"
 	$(BIN)/python benchmarks/dqn_speed.py --threads 2
 	$(BIN)/python benchmarks/distral_speed.py --threads 2
+	$(BIN)/python benchmarks/solve.py
+
+# Jobs that are done are not done again: killed, interrupted or short of disk, the same command goes on. SEEDS=2 tries it; NAMES="d2-sql-45
+# lowbeta-1" or NAMES=distral_sql runs a part; SCHEDULER=tcp://... sends the jobs to a Dask cluster (pip install -e .[cluster] there too).
+SEEDS ?= 20
+experiments: venv  ## redo the thesis's whole programme in results/ (hours; resumes), then print its verdicts
+	$(BIN)/python -m distral_lite.experiments run $(NAMES) --seeds $(SEEDS) --out results $(if $(SCHEDULER),--scheduler $(SCHEDULER))
+	$(BIN)/python -m distral_lite.experiments report --seeds $(SEEDS) --out results
 
 lint: venv  ## ruff alone
 	$(BIN)/ruff check .

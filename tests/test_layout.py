@@ -19,7 +19,7 @@ PACKAGE = ROOT / "distral_lite"
 FLOORS = [
     "validation",
     "mdp returns soft",
-    "gridworld lanes networks replay statistics plotting",
+    "gridworld lanes networks replay statistics results plotting",
     "gym_bridge dynamic_programming q_learning dqn policy_gradient actor_critic a3c soft_q_learning regularised_actor_critic sac",
     "distral",
     "distral_sql distral_ac",
@@ -134,7 +134,11 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 CORE = requirements(PROJECT["dependencies"])
 TEST = requirements(PROJECT["optional-dependencies"]["test"])
 BENCH = requirements(PROJECT["optional-dependencies"]["bench"])
+CLUSTER = requirements(PROJECT["optional-dependencies"]["cluster"])
 PINS = requirements(line for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines() if not line.startswith("#"))
+
+
+EXECUTORS = "distral_lite/experiments/executors.py"  # the one file of the package that knows of Dask, and imports it only when asked
 
 
 def version(requirement):
@@ -153,13 +157,14 @@ def third_party(path):
 
 def test_every_imported_package_is_declared():
     readers = {named(path): third_party(path) - set(CORE) for path in scripts("distral_lite", "chapters", "solutions")}
+    readers[EXECUTORS] -= set(CLUSTER)
     ours = {named(path): third_party(path) - set(CORE) - set(TEST) for path in EVERYWHERE}
     measured = {named(path): third_party(path) - set(CORE) - set(TEST) - set(BENCH) for path in scripts("benchmarks")}
     assert {path: names for path, names in (ours | readers | measured).items() if names} == {}
 
 
 def test_every_dependency_is_pinned_within_its_range():
-    declared = CORE | TEST | BENCH
+    declared = CORE | TEST | BENCH | CLUSTER
     assert sorted(PINS) == sorted(declared)
     assert [str(one) for name, one in declared.items() if version(PINS[name]) not in one.specifier] == []
 

@@ -71,6 +71,18 @@ def test_types_and_a_time_out_that_is_not_terminal():
     assert batch.terminal.shape == (RUNS, TASKS, 2)
 
 
+def test_actions_may_be_vectors():
+    """Every lane's and every transition's own two numbers come back, in the ring and over its edge, as float32."""
+    observation, _, reward, following, terminal = transition(0)
+    action = torch.arange(RUNS * TASKS * 2).view(RUNS, TASKS, 2) / 8
+    memory = Replay(3, observation, action=action)
+    for number in range(5):
+        memory.add(observation, action.double() + number, reward, following, terminal)
+    batch = memory.sample(((torch.arange(3) + 0.5) / 3).expand(RUNS, TASKS, -1))  # newest first
+    assert batch.action.dtype == torch.float32
+    assert torch.equal(batch.action, torch.stack([action + number for number in (4, 3, 2)], dim=2))
+
+
 def test_what_was_sampled_is_a_copy():
     memory = filled(2, 2)
     batch = memory.sample(torch.zeros(RUNS, TASKS, 1))
@@ -94,6 +106,11 @@ def test_a_lane_samples_the_same_alone_and_among_others():
     [
         (lambda: Replay(0, torch.zeros(1, 1)), r"replay.Replay: capacity is 0, wanted an integer of at least 1"),
         (lambda: Replay(5, torch.zeros(3)), r"replay.Replay: observation has shape \(3,\), wanted \[R, K\] or \[R, K, N\]"),
+        (
+            lambda: Replay(5, torch.zeros(2, 3), action=torch.zeros(2, 3)),
+            r"replay.Replay: action has shape \(2, 3\), wanted \[2, 3, 'D'\], or None for numbers",
+        ),
+        (lambda: Replay(5, torch.zeros(2, 3), action=torch.zeros(1, 3, 2)), r"replay.Replay: action has shape \(1, 3, 2\)"),
         (lambda: Replay(5, torch.zeros(1, 1)).sample(torch.zeros(1, 1, 2)), r"replay.sample: the memory holds 0 transitions"),
         (lambda: filled(5, 3).sample(torch.zeros(RUNS, TASKS, 2), newest=0), r"replay.sample: newest is 0"),
         (lambda: filled(5, 3).add(*transition(3, runs=1)), r"replay.add: observation has shape \(1, 3\), wanted \(2, 3\)"),

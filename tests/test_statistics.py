@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import scipy.stats
 import torch
 
 from distral_lite import statistics
@@ -97,3 +98,117 @@ def test_verdict():
     for condition in (1.0, np.array([True, True]), "yes", None):
         with pytest.raises(ValueError, match="verdict: condition"):
             statistics.verdict(condition)
+
+
+# ---- runs of several tasks ----
+
+
+def test_stratified_interval_pools_the_tasks():
+    # Eight numbers of two tasks: two are cut off at either end, 3, 4, 5, 7 are left.
+    interval = statistics.stratified_interval([[100, 4], [3, 7], [5, -50], [2, 9]], resamples=200)
+    assert interval.centre == 4.75 and interval.low <= 4.75 <= interval.high
+
+
+def test_stratified_interval_keeps_each_tasks_share():
+    # Without chance inside a task there is no uncertainty, however far the tasks lie apart; drawing tasks again would have some.
+    interval = statistics.stratified_interval(np.tile([0.0, 10.0, 20.0], (6, 1)), resamples=100)
+    assert interval == (10.0, 10.0, 10.0)
+
+
+def test_stratified_interval_of_one_task_is_the_band():
+    runs = np.random.default_rng(5).normal(size=(12, 1))
+    band = statistics.interquartile_band(runs, resamples=300, seed=3)
+    interval = statistics.stratified_interval(runs, resamples=300, seed=3)
+    np.testing.assert_allclose(interval, [band.centre[0], band.low[0], band.high[0]], rtol=1e-12)
+
+
+def test_stratified_interval_has_the_width_of_the_theory():
+    runs = np.random.default_rng(6).normal(size=(60, 4))
+    interval = statistics.stratified_interval(runs, confidence=0.9)
+    assert interval.high - interval.low == pytest.approx(2 * 1.645 * 1.09 / np.sqrt(240), rel=0.15)
+
+
+def test_probability_of_improvement_by_hand():
+    # Task 1: 1 < 2, 1 = 1, 3 > 2, 3 > 1: 1.5 of 4. Task 2: always lower. The mean of 3/8 and 1.
+    won = statistics.probability_of_improvement([[1, 0], [3, 0]], [[2, 5], [1, 5]], resamples=100)
+    assert won.centre == 0.6875 and won.low <= won.centre <= won.high
+
+
+def test_probability_of_improvement_agrees_with_mann_and_whitney():
+    rng = np.random.default_rng(8)
+    first, second = rng.integers(0, 6, size=(15, 3)), rng.integers(1, 7, size=(11, 3))
+    oracle = [scipy.stats.mannwhitneyu(second[:, k], first[:, k]).statistic / (15 * 11) for k in range(3)]
+    won = statistics.probability_of_improvement(first, second, resamples=100)
+    assert won.centre == pytest.approx(np.mean(oracle), abs=1e-12)
+    lost = statistics.probability_of_improvement(second, first, resamples=100)
+    assert won.centre + lost.centre == pytest.approx(1)
+    assert won.low > 0.5 > lost.high
+
+
+def test_certain_improvement_has_no_width():
+    assert statistics.probability_of_improvement(np.zeros((4, 2)), np.ones((5, 2)), resamples=50) == (1.0, 1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda: statistics.stratified_interval(np.zeros(4)), "stratified_interval: scores has shape (4,)"),
+        (lambda: statistics.stratified_interval(np.zeros((1, 2))), "at least 2 runs"),
+        (lambda: statistics.stratified_interval([[1, np.nan], [1, 2]]), "scores is NaN at index [0, 1]"),
+        (lambda: statistics.stratified_interval(np.eye(3), confidence=1), "confidence is 1"),
+        (lambda: statistics.probability_of_improvement(np.eye(3), np.eye(4)), "second has 4 tasks, wanted 3"),
+    ],
+)
+def test_several_tasks_refuse(call, words):
+    with pytest.raises(ValueError) as error:
+        call()
+    assert words in str(error.value)
+
+
+# ---- time until solved ----
+
+
+def test_episodes_to_solve_by_hand():
+    nan = np.nan
+    durations = [[50, 40, 10, 10, 10, nan], [50, 50, 50, 50, nan, nan], [9, 9, 9, 9, 9, 9]]
+    found = statistics.episodes_to_solve(durations, limit=20, window=2)
+    # Means of two: 45, 25, 10: solved once four are lived through. Never, in four. At once, which takes two.
+    np.testing.assert_array_equal(found.episodes, [4, 4, 2])
+    np.testing.assert_array_equal(found.solved, [True, False, True])
+    each = statistics.episodes_to_solve(durations, limit=[5, 50, 9], window=2)
+    np.testing.assert_array_equal(each.episodes, [5, 2, 2])
+    np.testing.assert_array_equal(each.solved, [False, True, True])
+
+
+def test_too_few_episodes_are_no_solution():
+    found = statistics.episodes_to_solve(np.full((2, 3, 4), 1.0), limit=20, window=5)
+    assert not found.solved.any() and (found.episodes == 4).all() and found.episodes.shape == (2, 3)
+
+
+def test_median_without_censoring_is_the_median():
+    times = statistics.TimeToSolve(np.array([[3.0, 8], [5, 30], [4, 9]]), np.ones((3, 2), dtype=bool))
+    assert statistics.median_to_solve(times) == 5  # of 3, 4, 5, 8, 9, 30: half are solved at 5
+
+
+def test_median_with_censoring_by_hand():
+    # Kaplan and Meier: of four at risk one is solved at 2 (3/4 left); one of three drops out at 3; one of two is solved at 6 (3/8 left).
+    times = statistics.TimeToSolve(np.array([6.0, 2, 9, 3]), np.array([True, True, False, False]))
+    assert statistics.median_to_solve(times) == 6
+    # Leaving the censored out would say 2; taking their ends for solutions would say 3.
+    rare = statistics.TimeToSolve(np.array([3.0, 5, 7, 9]), np.array([True, False, False, False]))
+    assert statistics.median_to_solve(rare) == np.inf
+    assert statistics.median_to_solve(statistics.TimeToSolve(np.array([200.0]), np.array([False]))) == np.inf
+
+
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda: statistics.episodes_to_solve([1.0, 2.0], 1, window=0), "window is 0"),
+        (lambda: statistics.episodes_to_solve([1.0, np.nan, 2.0], 1, window=1), "a number after a NaN"),
+        (lambda: statistics.median_to_solve(statistics.TimeToSolve(np.zeros(0), np.zeros(0, dtype=bool))), "no lanes"),
+    ],
+)
+def test_time_until_solved_refuses(call, words):
+    with pytest.raises(ValueError) as error:
+        call()
+    assert words in str(error.value)

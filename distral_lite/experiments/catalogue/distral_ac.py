@@ -1,0 +1,196 @@
+"""Distral by actor-critic on the two-room mazes (thesis 3.4), with the thesis's networks, and why it struggled there.
+
+The thesis gives each task 200 episodes and one gradient step after each of them, at discount 0.95 and "a much smaller learning rate" than
+soft Q-learning's 0.001, between 0.0001 and 0.001; here it is 0.0003. What ends in -more takes five gradient steps on each episode and
+differs by nothing else; -best has discount 0.99 besides. The controls are two columns on all five maps, with one thing changed from the
+thesis's setting; exact- takes the expected step in place of the sampled one, which needs no episodes and no critic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from distral_lite import distral_ac
+from distral_lite.experiments.experiment import Claim, Experiment, Verdict
+from distral_lite.experiments.measures import binned, expected_steps
+from distral_lite.results import Stored
+
+GROUPS = ((4, 5), (7, 8), (4, 5, 7), (4, 5, 6, 7, 8))
+ALL = GROUPS[-1]
+BINS = 20  # stretches of the learning curve
+
+METHODS = {
+    "a2c": ("actor-critic of each task by itself", "3.4", {"columns": 1, "distil": False}),
+    "d1-ac": ("Distral, one column", "3.4.1", {"columns": 1}),
+    "d2-ac": ("Distral, two columns", "3.4.2", {}),
+    "d1beta-ac": ("Distral, one column, beta' = 5", "1.1", {"columns": 1, "beta_prime": 5.0}),
+}
+MORE = {"repeats": 5}
+# One thing changed from d2-ac-45678. Seconds for 20 runs on one core.
+CONTROLS = {
+    "rate-0.0001": ("learning rate 0.0001", {"learning_rate": 1e-4, "distil_rate": 1e-4, "critic_rate": 1e-4}, 25),
+    "rate-0.001": ("learning rate 0.001", {"learning_rate": 1e-3, "distil_rate": 1e-3, "critic_rate": 1e-3}, 20),
+    "updates": ("1000 episodes, a step after each", {"updates": 1000}, 100),
+    "episodes": ("10 episodes a step", {"episodes": 10}, 120),
+    "whole": ("returns of whole episodes", {"n_steps": None, "lambda_": 1.0}, 30),
+    "f-critic": ("f is the critic", {"critic": "f"}, 20),
+    "fading": ("gamma^t in the actor's and the critic's step", {"keep_discount": True}, 25),
+    "fading-more": ("gamma^t in the actor's and the critic's step, 5 steps an episode", {"keep_discount": True, "repeats": 5}, 60),
+    "discount-0.99": ("discount 0.99", {"discount": 0.99}, 20),
+    "discount-0.999": ("discount 0.999", {"discount": 0.999}, 20),
+}
+# The expected step in place of the sampled one: with gamma^t it is the gradient of the objective, without ("even") that of line 25.
+EXACT = {
+    "even-0.95": ("the expected step, discount 0.95", {"discount": 0.95}),
+    "0.95": ("the exact gradient, discount 0.95", {"discount": 0.95, "keep_discount": True}),
+    "0.99": ("the exact gradient, discount 0.99", {"discount": 0.99, "keep_discount": True}),
+    "0.999": ("the exact gradient, discount 0.999", {"discount": 0.999, "keep_discount": True}),
+}
+
+
+def measure(run: distral_ac.Run, tasks: list, config: distral_ac.Config) -> dict[str, Any]:
+    """What the chapters draw of a run.
+
+    Returns:
+        updates [R, T] of the snapshots, 0 first; steps [R, K, T], exact expected steps of the task policies then; distilled_steps [R, K],
+        of the last pi_0 on each task; and where episodes were played durations and returns [R, K, 20], means of equal stretches.
+    """
+    history, agent = run.history, run.agent
+    runs, count = history.log_pi.shape[:2]
+    found = {
+        "updates": np.tile(history.snapshot_updates.numpy().astype(np.int32), (runs, 1)),
+        "steps": expected_steps(tasks, history.log_pi),
+        "distilled_steps": expected_steps(tasks, agent.log_pi0[:, None].expand(-1, count, -1, -1)),
+    }
+    if history.durations.shape[-1]:
+        bins = np.gcd(BINS, history.durations.shape[-1])
+        found |= {"durations": binned(history.durations, bins), "returns": binned(history.returns, bins)}
+    return found
+
+
+def experiment(
+    name: str, title: str, thesis: str, tasks: tuple[int, ...], seconds: float, exact: bool = False, **changes: Any
+) -> Experiment:
+    """One experiment of the family; `changes` are settings of the algorithm."""
+    return Experiment(
+        name=name,
+        family="distral_ac",
+        title=f"{title}, networks, maps {', '.join(map(str, tasks))}",
+        thesis=thesis,
+        train=distral_ac.exact_ascent if exact else distral_ac.train,
+        config=distral_ac.Config(**{"snapshots": 20, **changes}),
+        tasks=tasks,
+        measure=measure,
+        probe={"updates": 3, "snapshots": 3},
+        seconds=seconds,
+    )
+
+
+def _programme() -> list[Experiment]:
+    """The thesis's setting on its four sets of maps, and five steps on each episode on all five maps."""
+    found = []
+    for group in reversed(GROUPS):
+        maps = "".join(map(str, group))
+        for name, (what, where, how) in METHODS.items():
+            if name != "d1beta-ac" or group in (ALL, (4, 5)):
+                found.append(experiment(f"{name}-{maps}", what, where, group, 5 * len(group), **how))
+    for name, (what, where, how) in METHODS.items():
+        found.append(experiment(f"{name}-45678-more", f"{what}, 5 steps an episode", where, ALL, 60, **how, **MORE))
+    for name in ("d1-ac", "d2-ac"):
+        what, where, how = METHODS[name]
+        title = f"{what}, 5 steps an episode, discount 0.99"
+        found.append(experiment(f"{name}-45678-best", title, where, ALL, 60, **how, **MORE, discount=0.99))
+    return found
+
+
+def _controls() -> list[Experiment]:
+    """One thing changed at a time."""
+    what = "Distral, two columns by actor-critic"
+    found = [experiment(f"ac-{name}", f"{what}, {text}", "3.5.1", ALL, time, **how) for name, (text, how, time) in CONTROLS.items()]
+    found += [experiment(f"ac-exact-{name}", f"{what}, {text}", "3.5.1", ALL, 20, True, **how) for name, (text, how) in EXACT.items()]
+    return found
+
+
+EXPERIMENTS = (*_programme(), *_controls())
+
+
+# ---- what the results are to decide ----
+
+
+def final_steps(stored: Stored) -> np.ndarray:
+    """[R, K], exact expected steps of the last policies."""
+    return stored.arrays["steps"][..., -1]
+
+
+def said(numbers: np.ndarray) -> str:
+    """Numbers as a line of text."""
+    return ", ".join(f"{number:g}" for number in np.asarray(numbers).round(1).tolist())
+
+
+def _cures(changed: str, base: str = "d2-ac-45678", factor: float = 2.0) -> Any:
+    """Judge: does one change make every map's median way shorter than it was by this factor?"""
+
+    def judge(found: Mapping[str, Stored]) -> Verdict:
+        before, after = (np.median(final_steps(found[name]), 0) for name in (base, changed))
+        gain = before / after
+        word = "confirmed" if gain.min() >= factor else "confirmed with a caveat" if np.median(gain) >= factor else "not confirmed"
+        return Verdict(word, f"medians {said(before)} steps before, {said(after)} after")
+
+    return judge
+
+
+def _fails(name: str) -> Any:
+    """Judge: does it leave more than half of the maps at more than four times the way of the same algorithm with five steps an episode?"""
+
+    def judge(found: Mapping[str, Stored]) -> Verdict:
+        here, more = (np.median(final_steps(found[one]), 0) for one in (name, f"{name}-more"))
+        share = float((here > 4 * more).mean())
+        word = "confirmed" if share > 0.5 else "confirmed with a caveat" if share > 0 else "not confirmed"
+        return Verdict(word, f"medians {said(here)} steps with one step an episode, {said(more)} with five, the same 200 episodes")
+
+    return judge
+
+
+CLAIMS = (
+    *(
+        Claim(
+            f"ac-unsolved-{name}",
+            "3.4",
+            f"By actor-critic, {METHODS[name][0]} does not solve maps 4 to 8.",
+            (one, f"{one}-more"),
+            _fails(one),
+        )
+        for name in ("d1-ac", "d2-ac")
+        for one in (f"{name}-45678",)
+    ),
+    Claim(
+        "ac-variance",
+        "3.5.1",
+        "Actor-critic fails for the variance of its gradient: ten episodes a step repair it.",
+        ("d2-ac-45678", "ac-episodes"),
+        _cures("ac-episodes"),
+    ),
+    Claim(
+        "ac-updates",
+        "3.5.1",
+        "Actor-critic fails because it updates seldom: five steps an episode repair it.",
+        ("d2-ac-45678", "d2-ac-45678-more"),
+        _cures("d2-ac-45678-more"),
+    ),
+    Claim(
+        "ac-rate",
+        "3.5.1",
+        "Actor-critic needs a learning rate below 0.001; at 0.001 it diverges.",
+        ("d2-ac-45678", "ac-rate-0.001"),
+        lambda found: _not(_cures("ac-rate-0.001")(found)),
+    ),
+)
+
+
+def _not(verdict: Verdict) -> Verdict:
+    """The opposite."""
+    words = {"confirmed": "not confirmed", "not confirmed": "confirmed"}
+    return verdict._replace(verdict=words.get(verdict.verdict, verdict.verdict))

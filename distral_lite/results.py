@@ -1,0 +1,216 @@
+"""Stored results: small arrays and what they are of, in one file that is written whole or not at all and read without pickles.
+
+A file is an npz of the arrays and of one text, JSON, that says what they are: configuration, seeds, version, machine, and a SHA-256
+digest of everything in the file. A single changed bit is refused when the file is read.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import io
+import json
+import os
+import re
+import uuid
+import zipfile
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+_ABOUT = "about.json"  # the member of the npz that holds the text; no array can have this name
+_ARRAY_NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)?")
+PARTIAL = ".partial"  # ends the name of a temporary file; a killed program may leave one
+_KINDS = "biufU"  # bool, whole numbers, floats, text: what needs no pickle and has one meaning on every machine
+
+
+class Damaged(ValueError):
+    """A stored file that is not what was written."""
+
+
+class Stored(NamedTuple):
+    """A stored result.
+
+    Attributes:
+        name: its file without the ending.
+        about: what the arrays are of: whatever JSON can say, and "digest".
+        arrays: by name; the seeds are the first axis.
+    """
+
+    name: str
+    about: dict[str, Any]
+    arrays: dict[str, np.ndarray]
+
+
+def digest(about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str:
+    """SHA-256, in hexadecimal, of a result: its text (without "digest") and the names, types, shapes and bytes of its arrays."""
+    total = hashlib.sha256(_json({key: value for key, value in about.items() if key != "digest"}).encode())
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        total.update(f"\n{name} {array.dtype.str} {arrays[name].shape}\n".encode())
+        total.update(array.tobytes())
+    return total.hexdigest()
+
+
+def write(path: str | os.PathLike, arrays: Mapping[str, Any], about: Mapping[str, Any]) -> None:
+    """Writes a result whole or not at all: `save` of what `pack` makes.
+
+    Args:
+        path: the file, NAME.npz; its folder exists.
+        arrays: by name (lower-case words, with one dot at most); anything that NumPy makes an array of numbers, truth values or text.
+        about: what JSON can say, with text as keys; "digest" is added.
+
+    Raises:
+        ValueError: a name, an array or a text that cannot be stored.
+        OSError: the folder cannot be written, or the disk is full; nothing is left behind and an old file stands.
+    """
+    save(path, pack(arrays, about))
+
+
+def pack(arrays: Mapping[str, Any], about: Mapping[str, Any]) -> bytes:
+    """The bytes of a result's file; the same result gives the same bytes. Arguments and errors as in `write`."""
+    arrays = {name: _storable(name, array) for name, array in arrays.items()}
+    about = json.loads(_json(about))
+    about["digest"] = digest(about, arrays)
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(_member(_ABOUT), _json(about))
+        for name, array in arrays.items():
+            file = io.BytesIO()
+            np.lib.format.write_array(file, array, allow_pickle=False)
+            archive.writestr(_member(f"{name}.npy"), file.getvalue())
+    return buffer.getvalue()
+
+
+def save(path: str | os.PathLike, content: bytes) -> None:
+    """Puts bytes into a file so that a reader, a crash or a full disk at any moment finds the old file or the new one.
+
+    They go to a temporary file beside it, which is synced and renamed; then the folder is synced.
+
+    Raises:
+        OSError: the folder cannot be written, or the disk is full; nothing is left behind and an old file stands.
+    """
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}{PARTIAL}")
+    try:
+        with open(partial, "xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def clean(path: str | os.PathLike) -> int:
+    """Deletes what killed writers of a file left beside it; call it only where nobody else writes that file. Returns how many."""
+    path = Path(path)
+    leftovers = list(path.parent.glob(f".{path.name}.*{PARTIAL}"))
+    for leftover in leftovers:
+        leftover.unlink(missing_ok=True)
+    return len(leftovers)
+
+
+def read(path: str | os.PathLike) -> Stored:
+    """Reads a result and checks it against its digest.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The result, its arrays in the types they were written in.
+
+    Raises:
+        OSError: the file is not there or cannot be read.
+        Damaged: it is not what was written.
+    """
+    path = Path(path)
+    return _parse(path.read_bytes(), path.name.removesuffix(".npz"), str(path))
+
+
+def stored(name: str) -> Stored:
+    """A result that is shipped with the package, from distral_lite/data/results.
+
+    Args:
+        name: for example "d2-sql-45678-tables"; `names()` lists them.
+
+    Returns:
+        The result.
+
+    Raises:
+        KeyError: no result of that name; the message suggests some.
+        Damaged: the file is not what was written.
+    """
+    if name not in names():
+        near = ", ".join(difflib.get_close_matches(name, names(), n=3, cutoff=0.4))
+        raise KeyError(f"results.stored: name is {name!r}, wanted one of results.names()" + (f", perhaps {near}" if near else ""))
+    return _parse((shelf() / f"{name}.npz").read_bytes(), name, f"the package's {name}.npz")
+
+
+def names() -> list[str]:
+    """The results that are shipped with the package, in alphabetical order."""
+    folder = shelf()
+    files = [file.name for file in folder.iterdir()] if folder.is_dir() else []
+    return sorted(file.removesuffix(".npz") for file in files if file.endswith(".npz") and not file.startswith("."))
+
+
+def shelf() -> Any:
+    """The folder of the shipped results; a Path where the package lies in ordinary files."""
+    return resources.files("distral_lite") / "data" / "results"
+
+
+def _parse(content: bytes, name: str, place: str) -> Stored:
+    """The result in the bytes of a file."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            members = {member: archive.read(member) for member in archive.namelist()}
+        about = json.loads(members.pop(_ABOUT))
+        arrays = {
+            member.removesuffix(".npy"): np.lib.format.read_array(io.BytesIO(file), allow_pickle=False) for member, file in members.items()
+        }
+        intact = about["digest"] == digest(about, arrays)
+    except Exception as error:  # a damaged file can fail in any of a dozen ways
+        raise Damaged(f"results.read: {place} is damaged ({type(error).__name__}: {error}), wanted a file made by results.write") from error
+    if not intact:
+        raise Damaged(f"results.read: {place} is damaged (its digest differs from its content), wanted a file made by results.write")
+    return Stored(name, about, arrays)
+
+
+def _storable(name: str, value: Any) -> np.ndarray:
+    """An array that is safe to store."""
+    if not isinstance(name, str) or not _ARRAY_NAME.fullmatch(name):
+        raise ValueError(f"results.write: an array's name is {name!r}, wanted lower-case words like 'durations' or 'probe.durations'")
+    array = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
+    if array.dtype.kind not in _KINDS:
+        raise ValueError(f"results.write: {name} has dtype {array.dtype}, wanted numbers, truth values or text")
+    return array.astype(array.dtype.newbyteorder("<")) if array.dtype.byteorder == ">" else array
+
+
+def _member(name: str) -> zipfile.ZipInfo:
+    """A place in the archive without the time of day, so that the same result is the same file."""
+    info = zipfile.ZipInfo(name)
+    info.compress_type = zipfile.ZIP_DEFLATED
+    return info
+
+
+def _json(about: Mapping[str, Any]) -> str:
+    """JSON in one spelling."""
+    try:
+        return json.dumps(about, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"results.write: about is no JSON ({error}), wanted numbers, text, lists and dictionaries") from error
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes a rename last through a power cut, where the system can (POSIX)."""
+    if hasattr(os, "O_DIRECTORY"):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
