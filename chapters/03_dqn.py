@@ -29,16 +29,17 @@
 # - Chapter 02: the update (2.17), ε-greedy, lanes `[R, K]`, why a time-out is not a goal.
 # - PyTorch: a layer, `backward`, an optimiser's step.
 #
-# **Time** 60 minutes to read and do, about 50 seconds to run. **Modules** `distral_lite.dqn`, `replay`, `networks`. **Equations** 2.12,
+# **Time** 60 minutes to read and do, about 35 seconds to run. **Modules** `distral_lite.dqn`, `replay`, `networks`. **Equations** 2.12,
 # 2.17 and Algorithm 1 of section 2.2.1.
 
 # %%
+import ast
 import inspect
 import re
 
 import torch
 
-from distral_lite import dqn, dynamic_programming, lanes, mdp, networks, plotting, replay
+from distral_lite import dqn, dynamic_programming, lanes, mdp, networks, plotting, replay, results
 from distral_lite.checks import check
 from distral_lite.gridworld import GridWorld, load_map
 from distral_lite.gym_bridge import GymTask
@@ -195,14 +196,23 @@ _ = check("3.1", answer)
 # DQN answers forgetting with a **replay memory** and the moving target with a **target network**. This is the thesis's Algorithm 1 (from
 # Mnih et al.), with its lines numbered:
 #
-# ```text 1  Initialize replay memory D to capacity N 2  Initialize action-value function Q with random weights θ 3  Initialize target
-# action-value function Q^ with weights θ⁻ = θ 4  For episode = 1, M do 5      Initialize sequence s_1 = {x_1} and preprocessed sequence φ_1
-# = φ(s_1) 6      For t = 1, T do 7          With probability ε select a random action a_t 8          otherwise select a_t = argmax_a
-# Q(φ(s_t), a; θ) 9          Execute action a_t in emulator and observe reward r_t and image x_{t+1} 10          Set s_{t+1} = s_t, a_t,
-# x_{t+1} and preprocess φ_{t+1} = φ(s_{t+1}) 11          Store transition (φ_t, a_t, r_t, φ_{t+1}) in D 12          Sample random minibatch
-# of transitions (φ_j, a_j, r_j, φ_{j+1}) from D 13          Set y_j = r_j if episode terminates at step j+1, else r_j + γ max_a'
-# Q^(φ_{j+1}, a'; θ⁻) 14          Perform a gradient descent step on (y_j − Q(φ_j, a_j; θ))² with respect to θ 15          Every C steps
-# reset Q^ = Q ```
+# ```text
+# 1   Initialize replay memory D to capacity N
+# 2   Initialize action-value function Q with random weights θ
+# 3   Initialize target action-value function Q^ with weights θ⁻ = θ
+# 4   For episode = 1, M do
+# 5       Initialize sequence s_1 = {x_1} and preprocessed sequence φ_1 = φ(s_1)
+# 6       For t = 1, T do
+# 7           With probability ε select a random action a_t
+# 8           otherwise select a_t = argmax_a Q(φ(s_t), a; θ)
+# 9           Execute action a_t in emulator and observe reward r_t and image x_{t+1}
+# 10          Set s_{t+1} = s_t, a_t, x_{t+1} and preprocess φ_{t+1} = φ(s_{t+1})
+# 11          Store transition (φ_t, a_t, r_t, φ_{t+1}) in D
+# 12          Sample random minibatch of transitions (φ_j, a_j, r_j, φ_{j+1}) from D
+# 13          Set y_j = r_j if episode terminates at step j+1, else r_j + γ max_a' Q^(φ_{j+1}, a'; θ⁻)
+# 14          Perform a gradient descent step on (y_j − Q(φ_j, a_j; θ))² with respect to θ
+# 15          Every C steps reset Q^ = Q
+# ```
 #
 # As printed, line 11 stores four things. Line 13 needs a fifth: whether the episode ended. The program stores it.
 
@@ -414,9 +424,9 @@ plotting.show(
 assert rho[1] > 0.9 and 10 < half < 200 and means[3] > 0.6 and means[-1] < 0.02
 
 # %% [markdown]
-# **What it shows.** The 32 newest transitions are, for the question "which room?", worth no more than *one and a half* independent ones:
-# the variance of their mean is 0.677 of that of a single one, where 32 independent ones would leave 1/32. Drawn from a ring of 10 000, the
-# variance is 0.039, close to 1/32 = 0.031.
+# **What it shows.** A minibatch of 32 drawn from the 32 newest transitions is, for the question "which room?", worth no more than *one and
+# a half* independent ones: the variance of its mean is 0.677 of that of a single one, where 32 independent ones would leave 1/32. Drawn
+# from a ring of 10 000, its variance is 0.039, close to 1/32 = 0.031.
 #
 # > **Verdict.** The thesis reports that sampling decoupled transitions "lowers the variance of action value estimates". For the mean over a
 # > minibatch this is exact, and you can say by how much. It takes a *large* memory: uniform draws from a small one are as alike as
@@ -510,9 +520,17 @@ assert at_100 == sorted(at_100) and reach == [4, 2]
 # This loop should learn from T transitions, one after another, with a target table that is renewed after every `target_every` updates. Run
 # with `target_every = 1` and with 1000, it gives the same table. Why?
 #
-# ```python def learn(q, state, action, reward, next_state, terminal, learning_rate, discount, target_every): q = q.clone() target = q for t
-# in range(len(state)): future = 0.0 if terminal[t] else discount * target[next_state[t]].max() q[state[t], action[t]] += learning_rate *
-# (reward[t] + future - q[state[t], action[t]]) if (t + 1) % target_every == 0: target = q return q ```
+# ```python
+# def learn(q, state, action, reward, next_state, terminal, learning_rate, discount, target_every):
+#     q = q.clone()
+#     target = q
+#     for t in range(len(state)):
+#         future = 0.0 if terminal[t] else discount * target[next_state[t]].max()
+#         q[state[t], action[t]] += learning_rate * (reward[t] + future - q[state[t], action[t]])
+#         if (t + 1) % target_every == 0:
+#             target = q
+#     return q
+# ```
 #
 # Write it as it should be.
 #
@@ -532,7 +550,7 @@ _ = check("3.5", my_learn)
 # ## 3.5 Take the parts away
 #
 # Now the whole agent, on map 5, in four versions. Twenty runs each. To look at *learning* and nothing else, all behave at random (ε = 1)
-# and start anywhere, as in section 2.5; episodes are cut after 100 steps. All get the same 2400 steps.
+# and start anywhere, as in section 2.5; episodes are cut after 100 steps. All get the same 1800 steps.
 #
 # - **as printed**: a memory of all transitions, minibatches of 32, C = 50.
 # - **no target network**: C = 1.
@@ -543,7 +561,7 @@ _ = check("3.5", my_learn)
 
 # %%
 full = dqn.Config(
-    steps=2400,
+    steps=1800,
     learning_starts=100,
     hidden=(64, 64),
     learning_rate=5e-3,
@@ -552,7 +570,7 @@ full = dqn.Config(
     epsilon_end=1.0,
     exploring_starts=True,
     max_episode_steps=100,
-    snapshots=16,
+    snapshots=12,
 )
 versions = {
     "as printed": {},
@@ -573,12 +591,13 @@ figure, (upper, lower) = plotting.new_figure(1, 2, size=(11.4, 3.9))
 for style, name in enumerate(versions):
     plotting.draw_band(upper, when, interquartile_band(error[name]), name, style=style)
     plotting.draw_band(lower, when, interquartile_band(tested[name]), name, style=style)
-upper.set(yscale="log", ylim=(0.01, 1e6), xlim=(0, 2400), xlabel="steps of experience", ylabel="mean |Q − Q*|")
+upper.set(yscale="log", ylim=(0.01, 1e6), xlim=(0, 1800), xlabel="steps of experience", ylabel="mean |Q − Q*|")
 plotting.draw_exact(lower, 9, "shortest way: 9", style=6)
-lower.set(ylim=(0, 105), xlim=(0, 2400), xlabel="steps of experience", ylabel="greedy policy: exact expected steps")
+lower.set(ylim=(0, 140), xlim=(0, 1800), xlabel="steps of experience", ylabel="greedy policy: exact expected steps")
 for ax in (upper, lower):
     plotting.label_lines(ax)
-plotting.provenance(lower, loc="upper right", bbox_to_anchor=(1.0, 0.9))
+lower.set_yticks(range(0, 101, 20))
+plotting.provenance(lower, loc="upper right")
 plotting.show(
     figure,
     alt="Only the agent with both parts approaches Q* and the shortest way of 9 steps. Without a target network the values grow by orders "
@@ -663,7 +682,7 @@ assert same and (false_q.max(-1).values[:4] < true_q.max(-1).values[:4]).all()
 clock = {}
 for mistaken in (False, True):
     config = dqn.Config(
-        steps=2000,
+        steps=1200,
         hidden=None,
         learning_rate=0.02,
         batch=32,
@@ -680,7 +699,7 @@ figure, axes = plotting.new_figure(size=(7.4, 3.5))
 for style, (mistaken, name) in enumerate(((False, "time-outs bootstrap"), (True, "time-outs as goals"))):
     plotting.draw_band(axes, history.snapshot_steps, interquartile_band(clock[mistaken]), name, style=style)
 plotting.draw_exact(axes, bias, f"wrong fixed point: {bias:.3f}", style=1)
-axes.set(xlim=(0, 2000), ylim=(0, 0.6), xlabel="steps of experience", ylabel="mean |Q − Q*|")
+axes.set(xlim=(0, 1200), ylim=(0, 0.6), xlabel="steps of experience", ylabel="mean |Q − Q*|")
 plotting.label_lines(axes)
 plotting.provenance(axes, loc="upper right")
 plotting.show(
@@ -712,36 +731,76 @@ assert (clock[False][:, -1] < 0.01).all() and abs(settled / bias - 1) < 0.1
 #    the luck of the choice is part of your result.
 # 3. Report all seeds.
 #
-# The run here is short, so that the chapter stays short: 5000 steps, four seeds. CartPole counts as solved at a mean of 475, and most seeds
-# are not there after 5000 steps.
+# First see that it runs: four seeds, 4000 steps each. That is too short to solve anything; a random agent holds the pole for some twenty
+# steps.
 
 # %%
 pole = [GymTask("CartPole-v1")]
 settings = dqn.Config(
-    steps=5000,
+    steps=4000,
+    learning_rate=2.3e-3,
     batch=64,
     hidden=(64, 64),
-    epsilon_steps=2000,
+    epsilon_steps=1500,
+    update_every=2,
     target_every=20,
-    capacity=20_000,
-    snapshots=10,
+    snapshots=8,
 )
 balance = dqn.train(pole, settings, seeds=range(4), progress=True)
-
-# %%
-chosen = networks.best(balance.history.checkpoints[4:], lanes.make_world(pole, range(1000, 1040)))  # ten episodes for each seed
+chosen = networks.best(balance.history.checkpoints[-4:], lanes.make_world(pole, range(1000, 1040)))  # ten episodes for each seed
 returns = networks.greedy_returns(chosen, lanes.make_world(pole, range(5000, 5100)))[:, 0].mean(-1)  # 25 other episodes
-durations = balance.history.durations[:, 0]
-early = torch.stack([run[:10].mean() for run in durations])
-print("seeds:", len(returns))
+early = torch.stack([run[:10].mean() for run in balance.history.durations[:, 0]])
+loop = ast.parse(inspect.getsource(dqn.train)).body[0].body[1:]  # without its docstring
+print("lines of the loop:", loop[-1].end_lineno - loop[0].lineno + 1)
 print("the first ten episodes last less than 60 steps on average, for all seeds:       ", verdict((early < 60).all()))
-print("the chosen checkpoint balances more than 100 steps on average, for all seeds:   ", verdict((returns > 100).all()))
-print("... and more than three times as long as the first ten episodes, for all seeds: ", verdict((returns > 3 * early).all()))
-assert (early < 60).all() and (returns > 100).all() and (returns > 3 * early).all()
+print("... and the chosen checkpoint balances more than four times as long, for all:    ", verdict((returns > 4 * early).all()))
+assert (early < 60).all() and (returns > 4 * early).all() and loop[-1].end_lineno - loop[0].lineno + 1 <= 40
 
 # %% [markdown]
-# **What it shows.** The same forty lines that found the way through a maze balance a pole, several times as long as a beginner. For the
-# full protocol set `steps=20_000`, ten seeds, twenty episodes for the choice and a hundred others for the report; allow several minutes.
+# The 34 lines that found the way through a maze balance a pole, four times as long as a beginner at least. Now the whole protocol: ten
+# seeds, 50 000 steps each, a checkpoint every 1000 steps, 30 greedy episodes to choose by and 100 others to report. That takes some
+# minutes, so it was done once and stored, with its settings. The settings were looked for with other seeds than these ten.
+#
+# **Predict.** CartPole counts as solved at a mean of 475. Follow one seed through its fifty checkpoints. Once it has solved the task, does
+# it keep it solved? And of the ten *last* networks, how many solve it?
+
+# %%
+ten = results.stored("cartpole-dqn")
+curves, means = ten.arrays["choice"], ten.arrays["returns"].mean(-1)  # [10, 51] and [10]
+figure, (left_axes, right_axes) = plotting.new_figure(1, 2, size=(10.4, 3.5), width_ratios=[1.5, 1])
+for seed, name in enumerate(("seed 1", "seed 2", "seed 3")):
+    left_axes.plot(ten.arrays["steps"][seed], curves[seed], color=plotting.COLOURS[seed], linewidth=1.2)
+    left_axes.text(300 + 8000 * seed, 526, name, color=plotting.COLOURS[seed], va="center")
+left_axes.set(xlim=(0, 50_000), ylim=(0, 550), xlabel="steps of experience", ylabel="mean return of 30 greedy episodes")
+right_axes.plot(range(1, 11), curves[:, -1], "s", markersize=9, markerfacecolor="none", color=plotting.ORANGE, label="the last network")
+right_axes.plot(range(1, 11), means, "o", color=plotting.BLUE, label="the chosen checkpoint, 100 other episodes")
+right_axes.set(xlim=(0.3, 10.7), ylim=(0, 650), xlabel="seed", ylabel="mean return")
+right_axes.set_xticks(range(1, 11))
+right_axes.set_yticks(range(0, 501, 100))
+right_axes.legend(loc="upper right")
+for ax in (left_axes, right_axes):
+    ax.axhline(475, color=plotting.GREY, linewidth=1.0, linestyle=":")
+plotting.show(
+    figure,
+    alt="The greedy return of each of three seeds jumps to and fro between 500 and below 150. Over ten seeds, all chosen checkpoints reach "
+    "475 on other episodes, and two of the last networks do.",
+)
+print("seed   chosen after   mean of 100 other episodes   the last network")
+for seed in range(10):
+    print(f"{seed + 1:>4}{ten.arrays['chosen'][seed]:>15}{means[seed]:>29.1f}{curves[seed, -1]:>19.1f}")
+solved, kept = int((means >= 475).sum()), int((curves[:, -1] >= 475).sum())
+relapsed = [float(curve[(curve >= 475).argmax() :].min()) for curve in curves]  # the worst after the first that solved it
+print(f"solved: {solved} of 10 by the chosen checkpoint, {kept} of 10 by the last network")
+print(f"after its first checkpoint above 475, every seed has a later one of at most {max(relapsed):.1f}")
+assert solved == 10 and kept == 2 and max(relapsed) < 150
+
+# %% [markdown]
+# **What it shows.** All ten seeds find networks that solve the task, and not one keeps them: each has a later checkpoint below 150. That is
+# no exploration, the episodes are greedy. Nothing in Algorithm 1 forbids it. The step size does not shrink, the targets move with the
+# network, and the order of two nearly equal numbers decides which way the cart is pushed. Had we reported the last network, DQN would have
+# solved CartPole in two seeds of ten, and which two would be luck. The choice of a checkpoint is part of the method, so say how you chose.
+#
+# (To do it again: `python -m distral_lite.experiments run cartpole-dqn --seeds 10`.)
 
 # %% [markdown]
 # ## What you learned

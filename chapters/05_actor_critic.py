@@ -29,7 +29,7 @@
 # - Chapter 01: values by linear solve, discounted visits. Chapter 02: bootstrapping; a time-out is not a goal.
 # - Chapter 04: the score function, the policy gradient theorem, REINFORCE, the factor $\gamma^t$.
 #
-# **Time** 60 minutes to read and do, about 40 seconds to run. **Modules** `distral_lite.actor_critic`, `distral_lite.a3c`,
+# **Time** 60 minutes to read and do, about 30 seconds to run. **Modules** `distral_lite.actor_critic`, `distral_lite.a3c`,
 # `distral_lite.returns`. **Equations** 2.26 to 2.32, the one-step box, Algorithm S3.
 
 # %%
@@ -38,7 +38,7 @@ from functools import cache
 import numpy as np
 import torch
 
-from distral_lite import a3c, actor_critic, gym_bridge, lanes, mdp, networks, plotting, returns
+from distral_lite import a3c, actor_critic, gym_bridge, lanes, mdp, networks, plotting, results, returns
 from distral_lite.checks import check
 from distral_lite.dynamic_programming import policy_iteration
 from distral_lite.gridworld import ACTIONS, GridWorld, load_map
@@ -749,24 +749,57 @@ assert max(abs(values[1] - delayed[0][1]) for values in delayed.values()) < 0.05
 # ## 5.8 CartPole
 #
 # The same `train` on vectors: `GymTask` in place of a table, networks in place of tables. CartPole-v1 pays 1 for each step that the pole
-# stands, at most 500; a random agent manages some twenty. Here is a short run: three seeds, 40 000 steps each. Which checkpoint of a run to
+# stands, at most 500; a random agent manages some twenty. Here is a short run: three seeds, 24 000 steps each. Which checkpoint of a run to
 # report? The best one, chosen on *some* episodes and reported on *others*: the same episodes would flatter it.
 
 # %%
 cartpole = gym_bridge.GymTask("CartPole-v1")
 config = actor_critic.Config(
-    steps=40_000, horizon=16, lambda_=0.95, actor_rate=2e-3, critic_rate=4e-3, hidden=(64, 64), clip_norm=1.0, snapshots=4
+    steps=24_000, horizon=16, lambda_=0.95, actor_rate=2e-3, critic_rate=4e-3, hidden=(64, 64), clip_norm=1.0, snapshots=4
 )
 run = actor_critic.train([cartpole], config, seeds=range(3), progress=True)
 chosen = networks.best(run.history.actors, lanes.make_world([cartpole], seeds=range(1000, 1030)))  # ten episodes a run to choose by
 scores = networks.greedy_returns(chosen, lanes.make_world([cartpole], seeds=range(5000, 5090))).mean(-1)[:, 0]  # thirty others to report
-print("at first the pole stood some 15 to 40 steps:", verdict(bool(15 < float(run.history.returns[:, 0, :10].mean()) < 40)))
-print("every run's chosen checkpoint stands more than 100 steps on average, greedily:", verdict((scores > 100).all().item()))
-print("the best of them more than 300:", verdict((scores.max() > 300).item()))
+early = run.history.returns[:, 0, :10].mean(-1)
+print("at first the pole stood less than 40 steps on average, in all runs:           ", verdict((early < 40).all()))
+print("every run's chosen checkpoint stands more than three times as long, greedily: ", verdict((scores > 3 * early).all()))
+assert (early < 40).all() and (scores > 3 * early).all()
 
 # %% [markdown]
-# That is all that a short run can claim. The usual bar, a mean of 475 over 100 other episodes, needs longer training: set `steps=100_000`,
-# `snapshots=20`, `seeds=range(10)`, choose by 30 episodes and report 100, and give it a few minutes. Report all ten seeds.
+# That is all that a short run can claim. The usual bar is a mean of 475 over 100 episodes. So here is the whole protocol of section 3.7,
+# done once and stored: ten seeds, 100 000 steps each, twenty checkpoints, 30 greedy episodes to choose by, 100 others to report. Beside it
+# stand the ten runs of DQN from chapter 03.
+#
+# **Predict.** DQN's checkpoints jumped between 500 and almost nothing to the end. Will the actor's?
+
+# %%
+stored = {name: results.stored(f"cartpole-{name.lower()}").arrays for name in ("A2C", "DQN")}
+figure, panels = plotting.new_figure(1, 2, size=(9.8, 3.3), sharey=True)
+for ax, (name, arrays), colour in zip(panels, stored.items(), (plotting.BLUE, plotting.ORANGE), strict=True):
+    ax.plot(arrays["steps"].T / 1000, arrays["choice"].T, color=colour, linewidth=0.8, alpha=0.7)
+    ax.axhline(475, color=plotting.GREY, linewidth=1.0, linestyle=":")
+    ax.set(xlabel="steps of experience, thousands", title=f"{name}: every checkpoint of ten seeds", ylim=(0, 515))
+panels[0].set_ylabel("mean return of 30 greedy episodes")
+plotting.show(
+    figure,
+    alt="The greedy return of A2C's ten actors jumps for long and rests at 500 from 95 000 steps on; that of DQN's ten networks jumps up "
+    "and down to the end of its 50 000 steps.",
+)
+print("mean return of 100 other episodes, by seed")
+for name, arrays in stored.items():
+    print(f"{name}: " + " ".join(f"{mean:6.1f}" for mean in arrays["returns"].mean(-1)))
+solved = {name: int((arrays["returns"].mean(-1) >= 475).sum()) for name, arrays in stored.items()}
+last = {name: int((arrays["choice"][:, -1] >= 475).sum()) for name, arrays in stored.items()}
+for name in stored:
+    print(f"{name}: {solved[name]} of 10 seeds solved by the chosen checkpoint, {last[name]} of 10 by the last one")
+assert solved == {"A2C": 10, "DQN": 10} and last["A2C"] == 10 > 5 > last["DQN"] and (stored["A2C"]["choice"][:, -2:] == 500).all()
+
+# %% [markdown]
+# **What it shows.** Both solve it for all ten seeds. A2C's checkpoints jump too, for half of the time and in some seeds for nearly all of
+# it; but in the end all ten actors stand, and of DQN's last networks two do. Here is a guess at the reason, not a proof. When no episode
+# fails any more, no action does better than expected: advantages are small, and the actor rests. DQN goes on fitting its values to moving
+# targets, and an `argmax` may turn over. Do not read more into it: two agents, each with one setting that works and a budget of its own,
+# are no comparison of two methods.
 #
 # ## What you learned
 #
