@@ -562,6 +562,11 @@ for name, family in (("maps 4 to 8", tasks), ("two-way", [world.mdp() for world 
 # + \frac\alpha\beta\sum_i\mathbb{E}\Big[\sum_t\gamma^t\sum_{a}\big(\hat\pi_i(a\mid s_t)-\hat\pi_0(a\mid s_t)\big)
 # \nabla_{\theta_0}h(a\mid s_t)\Big].$$
 #
+# > **Erratum.** In (2.69) a reward at time u counts $\gamma^u$. On the way to the advantage, in (2.70) and (2.71), that factor is lost, and
+# > with it the $\gamma^t$ of the first term of (2.74), whose second term has one. As printed, the two terms weigh states by different
+# > visits, and their sum is the gradient of nothing. (And the sums begin at t = 1, where (2.62) begins at t = 0.) With $\gamma^t$ in
+# > both, as above, autograd agrees.
+#
 # The second pulls $\pi_0$ to the centroid. The first exists only where $\hat\pi_i$ depends on $\theta_0$: with two columns, through
 # $\alpha
 # h$. **With one column $\nabla_{\theta_0}\log\hat\pi_i = 0$ and the first term vanishes.** Both closed forms against autograd, which
@@ -640,6 +645,7 @@ _ = check("8.4", price_of_leaving)
 # - Before (2.62): the sign of the entropy term. "α strictly less than 1" is not required.
 # - (2.63): as printed, and the reason why the thesis's one-column agent was slow: its temperature is 1 whatever β says.
 # - (2.65): the factor on the right is $\hat\pi_0^\alpha$, not $\hat\pi_i$.
+# - (2.70), (2.71) and the first term of (2.74): the factor $\gamma^t$ is lost; the second term of (2.74) has it.
 # - (2.74): for one column only the second term acts. The thesis states both without saying so.
 #
 # ## Further reading

@@ -1,6 +1,8 @@
 """The chapters as files: executed, in step with their scripts, complete, portable; and that these checks catch what they should."""
 
 import base64
+import csv
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +18,7 @@ CHAPTERS = sorted(ROOT.glob("chapters/*.ipynb"))
 SOLUTIONS = sorted(ROOT.glob("solutions/*.ipynb"))
 PAIRS = sorted({path.with_suffix(".py") for path in [*CHAPTERS, *SOLUTIONS, *ROOT.glob("chapters/*.py"), *ROOT.glob("solutions/*.py")]})
 NUMBERED = [path for path in CHAPTERS if path.name[:2].isdigit()]  # not the appendices
+APPENDICES = [path for path in CHAPTERS if path not in NUMBERED]  # look-up tables: executed and paired like all, without exercises
 TAUGHT = [path for path in NUMBERED if path.name[:2] != "00"]  # 00 only shows how to use the course
 
 
@@ -41,6 +44,43 @@ def test_script_and_notebook_agree(path):
 @pytest.mark.parametrize("rule", [rules.executed, rules.portable, rules.widgets_keep_still, rules.panels_have_stills, rules.pictures_speak])
 def test_notebook(path, rule):
     assert rule(path) == []
+
+
+def test_names_of_chapters():
+    """NN_name, or A_name for an appendix, in order without gaps among the appendices."""
+    assert [path.stem for path in CHAPTERS if not re.fullmatch(r"(\d\d|[A-Z])_[a-z0-9_]+", path.stem)] == []
+    assert "".join(path.stem[0] for path in APPENDICES) == "ABCDEFGH"[: len(APPENDICES)]
+
+
+@each(APPENDICES)
+def test_an_appendix_begins_with_its_letter_and_asks_nothing(path):
+    notebook = nbformat.read(path, 4)
+    assert notebook.cells[0].source.startswith(f"# {path.stem[0]} · ")
+    assert not any("exercise" in cell.metadata.get("tags", []) for cell in notebook.cells)
+
+
+def test_the_ledger_is_all_in_its_appendix():
+    """Every row of equations.csv, with its number, its title and what is said of it, in the tables stored in appendix B."""
+    (path,) = ROOT.glob("chapters/B_*.ipynb")
+    tables = [output.data["text/markdown"] for cell in rules.code_cells(nbformat.read(path, 4)) for output in cell.outputs]
+    lines = [line for table in tables for line in table.splitlines()]
+    with (ROOT / "distral_lite" / "data" / "equations.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        name = re.sub(r"^(text|box:|before|below) ", "", row["number"])
+        found = [line for line in lines if f"**{name}**" in line and f"| {row['title']} ({row['chapter']}) |" in line]
+        assert len(found) == 1, row["number"]
+        assert (row["status"].capitalize() + "." in found[0]) == (row["status"] != "as printed")
+        assert all(f"`{code.removeprefix('distral_lite.')}`" in found[0] for code in row["code"].split(";") if code)
+    assert f"**{len(rows)}**" in tables[0]
+
+
+def test_the_names_of_the_notation_exist():
+    """What appendix A puts in quotes as code is a name in the package."""
+    (path,) = ROOT.glob("chapters/A_*.py")
+    names = set(re.findall(r"`([a-z]\w*)`", path.read_text(encoding="utf-8")))
+    package = {word for file in (ROOT / "distral_lite").rglob("*.py") for word in re.findall(r"\w+", file.read_text(encoding="utf-8"))}
+    assert len(names) > 50 and sorted(names - package) == []
 
 
 @each(NUMBERED)
