@@ -655,4 +655,5 @@ _ = check("8.4", price_of_leaving)
 # - Wan, MSc thesis, UCL 2019: section 2.6.
 # - Levine, "Reinforcement Learning and Control as Probabilistic Inference", 2018, section 2: where $\pi_0^\alpha e^{\beta A}$ comes from.
 #
-# **Next:** leave the exact tables: `distral_lite.distral_sql` learns this optimum from experience, by algorithm 1 of the thesis.
+# **Next:** chapter 09 leaves the exact tables. It learns from experience, by algorithm 1 of the thesis, and says beforehand where one
+# column, two columns and learning alone will come to rest, and why two columns stop a little short of the optimum that you know now.

@@ -1,4 +1,4 @@
-"""Sliders on pictures, a player of frames, and source code shown in a notebook.
+"""Sliders on pictures, a player of frames, training watched while it runs, and source code shown in a notebook.
 
 A *scene* is a plain function without arguments that draws a figure once and returns `Scene(figure, update)`; `update(**values)`
 changes the drawn artists in place and returns one sentence that states what the picture now shows. The same scene gives the panel that
@@ -21,6 +21,7 @@ a reader drags and, through `still`, the picture stored under it for readers wit
 
 import html
 import inspect
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -61,7 +62,7 @@ class Slider(NamedTuple):
 
 
 class Panel(ipywidgets.VBox):
-    """Sliders over one picture and its sentence. Made by `panel` and `player`.
+    """Sliders over one picture and its sentence. Made by `panel`, `player` and `live`.
 
     Attributes:
         sliders: the sliders by the name of their argument.
@@ -180,12 +181,101 @@ def player(make_scene: Callable[[], Scene], frames: int, label: str = "frame", i
     return Panel(make_scene(), {"frame": slider}, [ipywidgets.HBox([play, slider])], width)
 
 
+class Live(Panel):
+    """A panel whose picture is redrawn while something trains. Made by `live`.
+
+    Attributes:
+        start: the button that starts training.
+        stop: the button that ends it early.
+        progress: the bar, from 0 to 1.
+        thread: the last training, or None.
+    """
+
+    def __init__(self, scene: Scene, sliders: Mapping[str, ipywidgets.SelectionSlider], width: int | None, train: Callable[..., None]):
+        """Draws the scene once, with nothing learned; see `live`."""
+        self._train, self._settings, self._learned = train, None, None
+        self.thread, self._stopped = None, threading.Event()
+        self.start = ipywidgets.Button(description="Train", icon="play", button_style="primary")
+        self.stop = ipywidgets.Button(description="Stop", icon="stop", disabled=True)
+        self.progress = ipywidgets.FloatProgress(min=0, max=1, layout=ipywidgets.Layout(width="200px"))
+        buttons = ipywidgets.HBox([self.start, self.stop, self.progress])
+        super().__init__(scene, sliders, [*sliders.values(), buttons], width)
+        self.start.on_click(self._begin)
+        self.stop.on_click(lambda _: self._stopped.set())
+
+    def _values(self) -> dict[str, Any]:
+        """What the scene is drawn with: the settings of the training that runs, or else the sliders', and what was learned."""
+        return {**(self._settings or super()._values()), "learned": self._learned}
+
+    def _redraw(self, change: Any = None) -> None:
+        """Redraws. A moved slider takes away what was learned at other settings; while something trains it does nothing."""
+        if change is not None:
+            if self._settings is not None:
+                return
+            self._learned, self.progress.value = None, 0
+        super()._redraw(change)
+
+    def _begin(self, _: Any) -> None:
+        if self._settings is not None:
+            return
+        self._learned, self._settings = None, super()._values()
+        self._stopped.clear()
+        self._show_running(True)
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._train(self._watch, **self._settings)
+        except Exception as error:
+            self.caption.value = f"<b>The training failed.</b> {type(error).__name__}: {html.escape(str(error))}"
+        finally:
+            self._settings = None
+            self._show_running(False)
+
+    def _watch(self, done: float, learned: Any) -> bool:
+        """Redraws with what has been learned so far; returns whether the reader wants to stop."""
+        self._learned, self.progress.value = learned, done
+        self._redraw()
+        return self._stopped.is_set()
+
+    def _show_running(self, running: bool) -> None:
+        self.start.disabled, self.stop.disabled = running, not running
+        for slider in self.sliders.values():
+            slider.disabled = running
+
+
+def live(make_scene: Callable[[], Scene], train: Callable[..., None], sliders: Mapping[str, Slider], width: int | None = None) -> Live:
+    """A picture with sliders and the buttons Train and Stop: what trains in the kernel redraws it as it goes.
+
+    Nothing trains until the button is pressed. Then training runs in a thread of its own, so that Stop is heard; the sliders are locked
+    until it ends. Moving one afterwards takes what was learned off the picture.
+
+    Args:
+        make_scene: draws the figure and returns its Scene, whose update takes the sliders' values and `learned`: None before training,
+            else what `train` reported last.
+        train: called with a function `watch` and the sliders' values by name. It calls `watch(done, learned)` now and then, with the share
+            that is done, from 0 to 1, and anything that update understands, and ends soon after watch returned True.
+        sliders: a Slider for each setting, by name.
+        width: width of the picture in the browser, in pixels; None for its own, which is sharpest.
+
+    Returns:
+        the Live panel; as the last line of a cell it is shown.
+
+    Raises:
+        ValueError: as `panel`.
+    """
+    if not sliders:
+        raise ValueError("live: sliders is empty, wanted at least one Slider")
+    return Live(make_scene(), {name: _slider(name, spec) for name, spec in sliders.items()}, width, train)
+
+
 def still(make_scene: Callable[[], Scene], **values: Any) -> None:
     """The picture of a panel at given values, stored in the notebook for readers without a kernel.
 
     Args:
         make_scene: as for `panel`.
-        values: the values of the sliders by name; for a player, `frame`.
+        values: the values of the sliders by name; for a player, `frame`; for a live picture also `learned`.
 
     Raises:
         ValueError: if update returns no sentence.

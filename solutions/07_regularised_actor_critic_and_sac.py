@@ -52,8 +52,8 @@ _ = check("7.1", my_kl_gradient)
 #
 # **b.** At $\alpha = 0.8$ and $\beta = 1$ the objective pays for indecision at every step, more than a step costs, so its optimum wanders.
 # The naive gradient holds no later pay, so its agent never learns that wandering is worth anything. It arrives because it does not know the
-# objective it was given. That may be the behaviour you want, but then change the objective (raise $\beta$ or $\alpha$) and keep the gradient
-# right.
+# objective it was given. That may be the behaviour you want, but then change the objective (raise $\beta$ or $\alpha$) and keep the
+# gradient right.
 
 # %%
 _ = check("7.2", "b")
@@ -84,8 +84,8 @@ _ = check("7.3", critic_target)
 # Everything follows from $\partial\log\pi(a)/\partial Q(b) = \beta(1_{a=b} - \pi(b))$: a score times $x$, on average over actions, is
 # $\beta\pi(x - \mathbb{E}_\pi x)$. The three gradients add up to $w\,\pi\,(Q - y)$, soft Q-learning's own; check that with your result. The
 # subtle point is $\Delta$: $y$ is a target of $Q$ and leaves out the price of its own step, $V$ has it, so $\Delta = y - \tfrac1\beta
-# \mathrm{KL} - V$. With $\Delta = y - V$ the first term is still right (a constant of the state vanishes against the score) and the third is
-# not.
+# \mathrm{KL} - V$. With $\Delta = y - V$ the first term is still right (a constant of the state vanishes against the score) and the third
+# is not.
 
 
 # %%

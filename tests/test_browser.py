@@ -6,6 +6,7 @@ from pathlib import Path
 import jupyter_browser
 import notebook_rules
 import pytest
+from playwright.sync_api import expect
 
 ROOT = Path(__file__).parent.parent
 CHAPTERS = sorted(ROOT.glob("chapters/*.ipynb"))
@@ -28,7 +29,33 @@ panel = ipywidgets.VBox([*sliders, image])
 panel.add_class("distral-panel")
 panel
 """
+# A live panel of ours. Its training ends by itself only after ten minutes: whoever sees it end has stopped it.
+LIVE = """
+import time
+from distral_lite import plotting
+from distral_lite.widgets import Scene, Slider, live
+
+def make_scene():
+    figure, axes = plotting.new_figure(size=(2, 1))
+    (line,) = axes.plot([], [])
+    axes.set(xlim=(0, 9), ylim=(0, 50))
+
+    def update(beta, learned):
+        line.set_data(range(10), [beta * (1 + (learned or 0))] * 10)
+        return f"At {beta} there is {learned or 'nothing'} learned."
+
+    return Scene(figure, update)
+
+def train(watch, beta):
+    for step in range(1, 6000):
+        time.sleep(0.1)
+        if watch(step / 6000, min(step, 5)):
+            return
+
+live(make_scene, train, {"beta": Slider((1, 2, 3), 1, "β")})
+"""
 SMALL = {
+    "live": [("1 + 1", []), (LIVE, []), ("'done'", [])],
     "good": [("1 + 1", []), "Text", (PANEL.format(value="sliders[0].value + 3 * sliders[1].value - 6", connected=2), []), ("'done'", [])],
     "error": [("1 + 1", []), ("1 / 0", []), ("'never run'", [])],
     "disconnected": [(PANEL.format(value="sliders[0].value", connected=1), [])],
@@ -90,6 +117,25 @@ def test_a_good_notebook_passes(open_notebook):
     assert notebook.cells_run() == (3, 3)
     (panel,) = notebook.panels()
     assert len(panel.sliders) == 2
+    panel.try_all()
+
+
+def test_a_live_panel_trains_while_one_watches_and_stops_when_told(open_notebook):
+    notebook = open_notebook("live.ipynb")
+    assert notebook.run_all() == []  # nothing trains by itself, or this would wait for it
+    (panel,) = notebook.panels()
+    train, stop = (panel.box.get_by_role("button", name=name) for name in ("Train", "Stop"))
+    panel.try_all()
+    first = panel.digest()
+    train.click()
+    panel.steady(lambda digest: digest != first, "training does not redraw the picture")
+    expect(train).to_be_disabled()
+    expect(panel.box).to_contain_text("there is 5 learned")
+    stop.click()
+    expect(train).to_be_enabled(timeout=jupyter_browser.REDRAW)
+    _, back = panel.directions(panel.sliders[0])  # which moves it one step
+    panel.sliders[0].press(back)
+    panel.steady(lambda digest: digest == first, "moving a slider does not take away what was learned")
     panel.try_all()
 
 

@@ -3,6 +3,7 @@ import io
 import json
 import subprocess
 import sys
+import threading
 import time
 from types import SimpleNamespace
 
@@ -13,7 +14,7 @@ import pytest
 from PIL import Image
 
 from distral_lite import plotting, widgets
-from distral_lite.widgets import Scene, Slider, panel, player, still
+from distral_lite.widgets import Scene, Slider, live, panel, player, still
 
 SLIDERS = {"beta": Slider((0.1, 1, 10), 1, "β"), "alpha": Slider((0, 0.5), 0.5, "α", "nats")}
 
@@ -170,6 +171,95 @@ def test_player():
         player(frames, 1)
 
 
+def learning_curve():
+    """What `live` draws in these tests: a curve of what was learned, and how high it will go."""
+    figure, axes = plotting.new_figure(size=(3, 2))
+    (line,), level = axes.plot([], []), axes.axhline(1)
+    axes.set(xlim=(0, 4), ylim=(0, 30))
+
+    def update(beta, learned):
+        level.set_ydata([beta, beta])
+        line.set_data(range(len(learned or [])), learned or [])
+        return f"At β = {beta:g}: {'nothing' if learned is None else learned} learned."
+
+    return Scene(figure, update)
+
+
+def in_four_steps(watch, beta):
+    curve = []
+    for step in range(1, 5):
+        curve.append(beta * step)
+        if watch(step / 4, list(curve)):
+            return
+
+
+LIVE = {"beta": Slider((1, 2, 5), 2, "β")}
+
+
+def test_live_trains_when_told_and_shows_what_is_learned():
+    shown = live(learning_curve, in_four_steps, LIVE)
+    first = shown.image.value
+    assert shown.thread is None and "At β = 2: nothing learned." in shown.caption.value and repr(shown) == "<panel: β>"
+    shown.start.click()
+    shown.thread.join()
+    assert "At β = 2: [2, 4, 6, 8] learned." in shown.caption.value and shown.progress.value == 1
+    learned = shown.image.value
+    assert learned != first and not shown.start.disabled and shown.stop.disabled and not shown.sliders["beta"].disabled
+    shown.sliders["beta"].value = 5  # what was learned at another setting is taken away
+    assert "At β = 5: nothing learned." in shown.caption.value and shown.progress.value == 0
+    shown.sliders["beta"].value = 2
+    assert shown.image.value == first
+    shown.start.click()
+    shown.thread.join()
+    assert shown.image.value == learned
+
+
+def test_live_stops_when_told():
+    reached, go_on, answers = threading.Event(), threading.Event(), []
+
+    def train(watch, beta):
+        answers.append(watch(0.25, [beta]))
+        reached.set()
+        go_on.wait(60)
+        answers.append(watch(0.5, [beta, beta]))
+
+    shown = live(learning_curve, train, LIVE)
+    shown.start.click()
+    assert reached.wait(60)
+    thread = shown.thread
+    assert shown.start.disabled and not shown.stop.disabled and shown.sliders["beta"].disabled
+    shown.start.click()  # a second click starts nothing
+    shown.sliders["beta"].value = 5  # and a slider that moves all the same changes no picture of a training at 2
+    assert shown.thread is thread and "At β = 2: [2] learned." in shown.caption.value
+    shown.stop.click()
+    go_on.set()
+    thread.join()
+    assert answers == [False, True] and "At β = 2: [2, 2] learned." in shown.caption.value and shown.progress.value == 0.5
+    assert not shown.start.disabled and shown.stop.disabled
+
+
+def test_live_says_so_when_training_fails_and_can_start_again():
+    def train(watch, beta):
+        raise ArithmeticError("<no>")
+
+    shown = live(learning_curve, train, LIVE)
+    for _ in range(2):
+        shown.start.click()
+        shown.thread.join()
+        assert "The training failed." in shown.caption.value and "ArithmeticError: &lt;no&gt;" in shown.caption.value
+        assert not shown.start.disabled
+    with pytest.raises(ValueError, match="live: sliders is empty"):
+        live(learning_curve, train, {})
+
+
+def test_live_is_what_a_browser_test_looks_for():
+    shown = live(learning_curve, in_four_steps, LIVE)
+    slider, buttons, image, _ = shown.children
+    assert "distral-panel" in shown._dom_classes and image is shown.image and slider is shown.sliders["beta"]
+    assert buttons.children == (shown.start, shown.stop, shown.progress)
+    assert [button.description for button in buttons.children[:2]] == ["Train", "Stop"]
+
+
 def test_show_source(monkeypatch):
     shown = []
     monkeypatch.setattr(widgets, "display", shown.append)
@@ -212,7 +302,7 @@ def test_a_maze_is_redrawn_fast_enough_to_drag():
 
 NOTEBOOK = """
 from distral_lite import plotting
-from distral_lite.widgets import Scene, Slider, panel, player, show_source, still
+from distral_lite.widgets import Scene, Slider, live, panel, player, show_source, still
 
 def scene():
     figure, axes = plotting.new_figure(size=(3, 2))
@@ -225,6 +315,15 @@ def scene():
 panel(scene, {"frame": Slider((0, 1, 2), 1, "β")})
 #cell
 player(scene, 3, "sweep")
+#cell
+def watched():
+    drawn = scene()
+    return Scene(drawn.figure, lambda frame, learned: drawn.update(frame if learned is None else learned))
+shown = live(watched, lambda watch, frame: watch(1, 2), {"frame": Slider((0, 1, 2), 1, "β")})
+shown
+#cell
+shown.start.click()
+shown.thread.join()
 #cell
 still(scene, frame=1)
 #cell
@@ -247,11 +346,11 @@ def test_outputs_hold_under_nbval_and_stay_small(tmp_path):
     assert path.stat().st_size < 40_000 and "0x" not in path.read_text()
 
     outputs = [cell["outputs"] for cell in json.loads(path.read_text())["cells"]]
-    assert [len(shown) for shown in outputs] == [0, 1, 1, 1, 1]
-    texts = ["".join(shown[0]["data"]["text/plain"]) for shown in outputs[1:4]]
-    assert texts == ["<panel: β>", "<panel: sweep>", "<Figure: Bar a is 1 high.>"]
-    assert outputs[3][0]["metadata"] == {"image/png": {"alt": "Bar a is 1 high."}}
-    assert "".join(outputs[4][0]["data"]["text/markdown"]).startswith("```python\ndef scene():")
+    assert [len(shown) for shown in outputs] == [0, 1, 1, 1, 0, 1, 1]
+    texts = ["".join(shown[0]["data"]["text/plain"]) for shown in [*outputs[1:4], outputs[5]]]
+    assert texts == ["<panel: β>", "<panel: sweep>", "<panel: β>", "<Figure: Bar a is 1 high.>"]
+    assert outputs[5][0]["metadata"] == {"image/png": {"alt": "Bar a is 1 high."}}
+    assert "".join(outputs[6][0]["data"]["text/markdown"]).startswith("```python\ndef scene():")
 
     strict = ("pytest", "-q", "-p", "no:cacheprovider", "--nbval", "--nbval-current-env", "--rootdir", str(tmp_path), str(path))
     held = run(*strict)

@@ -126,7 +126,7 @@ def said(numbers: np.ndarray) -> str:
     return ", ".join(f"{number:g}" for number in np.asarray(numbers).round(1).tolist())
 
 
-def _cures(changed: str, base: str = "d2-ac-45678", factor: float = 2.0) -> Any:
+def _cures(changed: str, base: str = "d2-ac-45678", factor: float = 1.5) -> Any:
     """Judge: does one change make every map's median way shorter than it was by this factor?"""
 
     def judge(found: Mapping[str, Stored]) -> Verdict:
