@@ -29,7 +29,7 @@
 # - Chapter 06: soft value, soft policy, replayed targets. Chapter 08: one and two columns, the centroid, the joint optimum.
 # - Chapter 03: replay memory and what belongs to the end of an episode.
 #
-# **Time** 60 minutes to read and do, about 45 seconds to run. **Module** `distral_lite.distral_sql`. **Equations** 2.63 to 2.68, algorithm
+# **Time** 60 minutes to read and do, about 40 seconds to run. **Module** `distral_lite.distral_sql`. **Equations** 2.63 to 2.68, algorithm
 # 1.
 
 # %%
