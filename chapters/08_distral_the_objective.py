@@ -272,8 +272,9 @@ plotting.show(figure, alt="The objective rises at every alternation; sharing tak
 # fewer steps than the same agent with a uniform prior, and still more than the shortest path: the price of certainty keeps every policy a
 # little undecided.
 #
-# Keep the middle column of the table. When Distral is trained from samples, that is where it should end; an agent that ends elsewhere has
-# not found the optimum of its own objective.
+# Keep the middle column of the table. When Distral is trained from samples, that is where it should end, or near it. How near an agent
+# that explores can come is a question of its own, which chapter 09 answers. One that ends far away has not found the optimum of its own
+# objective.
 #
 # ## 8.5 The explorer
 #
@@ -404,7 +405,7 @@ _ = check("8.3", limit)
 # Such a resting point can be computed without any training: apply the three in turn until nothing moves.
 
 # %%
-show_source(distral.one_column_fixed_point)
+show_source(distral.fixed_point, distral.one_column_fixed_point)
 
 # %% [markdown]
 # **Predict.** The thesis's one-column agent has $\beta' = 1$ and $\beta = 5$. It reports that larger $\beta'$ gives shorter ways. Do you

@@ -7,7 +7,7 @@ states of small worlds, linear solves, and no sampling.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -35,11 +35,11 @@ class DistralSolution(NamedTuple):
 
 
 class FixedPoint(NamedTuple):
-    """Where one-column soft Q-learning with distillation comes to rest.
+    """Where soft Q-learning with distillation comes to rest.
 
     Attributes:
         log_pi0: [S, A], log of the distilled policy.
-        log_pi: [K, S, A], log of the task policies softmax(beta' Q_i).
+        log_pi: [K, S, A], log of the task policies.
         behaviour: [K, S, A], probabilities of acting: the task policy mixed with epsilon of chance.
         q: [K, S, A], soft action values.
         iterations: how often the three equations were applied in turn.
@@ -202,6 +202,54 @@ def solve(
     raise RuntimeError(f"distral.solve: still rising after {max_alternations} alternations; raise tolerance or max_alternations")
 
 
+def fixed_point(
+    mdps: Sequence[MDP],
+    act: Callable[[Tensor, Tensor], Tensor],
+    alpha: float,
+    beta: float,
+    discount: float,
+    epsilon: float = 0.05,
+    tolerance: float = 1e-9,
+    max_iterations: int = 10_000,
+) -> FixedPoint:
+    """Where algorithm 1 comes to rest, without any training, for any way of acting.
+
+    Three equations hold there together: Q_i solves the soft Bellman equation with prior pi_0^alpha at temperature 1 / beta; the agent acts
+    by `act`, mixed with epsilon of chance; and pi_0 is the mean of what the replay memories hold, weighted by gamma^t, each task having the
+    same say because equal numbers are drawn from each. They are applied in turn until nothing moves.
+
+    Args:
+        mdps: K tasks over the same states and actions.
+        act: gives the logs of the task policies [K, S, A] for log pi_0 [S, A] and Q [K, S, A]: line 9.
+        alpha: weight of the distilled policy, from 0 to 1.
+        beta: inverse temperature of the soft values, in 1 / reward.
+        discount: gamma, below 1.
+        epsilon: share of random actions in the behaviour.
+        tolerance: stop when no probability of pi_0 moves by more than this.
+        max_iterations: give up after so many.
+
+    Returns:
+        The fixed point.
+
+    Raises:
+        ValueError: as `solve`; epsilon outside [0, 1].
+        RuntimeError: not converged within `max_iterations`.
+    """
+    tasks = _checked("distral.fixed_point", mdps, alpha, beta, discount)
+    check_fraction("distral.fixed_point", "epsilon", epsilon)
+    log_pi0, solution = uniform_policy(mdps[0]).log(), None
+    for iteration in range(1, max_iterations + 1):
+        solution = soft_q_learning.solve(tasks, log_pi0, alpha, beta, discount, start=solution)
+        log_pi = act(log_pi0, solution.q)
+        behaviour = (1 - epsilon) * log_pi.exp() + epsilon / log_pi.shape[-1]
+        weight = visits(tasks, behaviour, discount)
+        new_pi0 = centroid(behaviour.log(), weight / weight.sum(-1, keepdim=True), log_pi0)
+        if float((new_pi0.exp() - log_pi0.exp()).abs().max()) < tolerance:
+            return FixedPoint(log_pi0, log_pi, behaviour, solution.q, iteration)
+        log_pi0 = new_pi0
+    raise RuntimeError(f"distral.fixed_point: still moving after {max_iterations} iterations; raise tolerance or max_iterations")
+
+
 def one_column_fixed_point(
     mdps: Sequence[MDP],
     alpha: float,
@@ -212,43 +260,15 @@ def one_column_fixed_point(
     tolerance: float = 1e-9,
     max_iterations: int = 10_000,
 ) -> FixedPoint:
-    """Where algorithm 1 with one column comes to rest, without any training.
-
-    Three equations hold there together: Q_i solves the soft Bellman equation with prior pi_0^alpha at temperature 1 / beta; the agent acts
-    by pi_i = softmax(beta' Q_i) mixed with epsilon of chance; and pi_0 is the mean of what the replay memories hold, weighted by gamma^t,
-    each task having the same say because equal numbers are drawn from each. They are applied in turn until nothing moves.
-
-    Args:
-        mdps: K tasks over the same states and actions.
-        alpha: weight of the distilled policy, from 0 to 1.
-        beta: inverse temperature of the soft values, in 1 / reward.
-        beta_prime: inverse temperature of the task policies; 1 in (2.63).
-        discount: gamma, below 1.
-        epsilon: share of random actions in the behaviour.
-        tolerance: stop when no probability of pi_0 moves by more than this.
-        max_iterations: give up after so many.
-
-    Returns:
-        The fixed point.
+    """The `fixed_point` of one column, which acts by softmax(beta' Q_i), (2.63) where beta' is 1. Arguments, results and errors as there.
 
     Raises:
-        ValueError: as `solve`; beta_prime not above 0; epsilon outside [0, 1].
-        RuntimeError: not converged within `max_iterations`.
+        ValueError: besides, beta_prime not above 0.
     """
-    tasks = _checked("distral.one_column_fixed_point", mdps, alpha, beta, discount)
     check_positive("distral.one_column_fixed_point", "beta_prime", beta_prime)
-    check_fraction("distral.one_column_fixed_point", "epsilon", epsilon)
-    log_pi0, solution = uniform_policy(mdps[0]).log(), None
-    for iteration in range(1, max_iterations + 1):
-        solution = soft_q_learning.solve(tasks, log_pi0, alpha, beta, discount, start=solution)
-        log_pi = one_column_policy(solution.q, beta_prime)
-        behaviour = (1 - epsilon) * log_pi.exp() + epsilon / log_pi.shape[-1]
-        weight = visits(tasks, behaviour, discount)
-        new_pi0 = centroid(behaviour.log(), weight / weight.sum(-1, keepdim=True), log_pi0)
-        if float((new_pi0.exp() - log_pi0.exp()).abs().max()) < tolerance:
-            return FixedPoint(log_pi0, log_pi, behaviour, solution.q, iteration)
-        log_pi0 = new_pi0
-    raise RuntimeError(f"distral.one_column_fixed_point: still moving after {max_iterations} iterations; raise tolerance or max_iterations")
+    return fixed_point(
+        mdps, lambda log_pi0, q: one_column_policy(q, beta_prime), alpha, beta, discount, epsilon, tolerance, max_iterations
+    )
 
 
 def task_gradient(mdps: MDP, log_pi0: Tensor, log_pi: Tensor, alpha: float, beta: float, discount: float) -> Tensor:

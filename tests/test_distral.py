@@ -161,6 +161,22 @@ def test_one_column_fixed_point_over_beta_prime(beta_prime, steps):
     assert [float(x) for x in found] == pytest.approx(steps, rel=0.02)
 
 
+def test_two_columns_rest_near_the_joint_optimum_and_random_actions_push_them_away():
+    """Without chance the fixed point has the joint optimum's equations, but for the say of each task; chance is distilled with the rest."""
+    tasks = maps(4, 5, 6, 7, 8)
+    best = mdp.expected_steps(mdp.stack(tasks), distral.solve(tasks, ALPHA, BETA, GAMMA).log_pi.exp())
+
+    def act(log_pi0, q):
+        return distral.two_column_policy(log_pi0, q, ALPHA, BETA)
+
+    still, chancy = (
+        mdp.expected_steps(mdp.stack(tasks), distral.fixed_point(tasks, act, ALPHA, BETA, GAMMA, epsilon, 1e-6).log_pi.exp())
+        for epsilon in (0.0, 0.05)
+    )
+    torch.testing.assert_close(still, best, atol=0.02, rtol=0)
+    assert [float(x) for x in chancy] == pytest.approx([15.8, 10.8, 6.1, 15.8, 14.8], abs=0.06)
+
+
 def test_fixed_point_satisfies_its_three_equations():
     tasks, epsilon = maps(4, 5), 0.05
     stacked = mdp.stack(tasks)

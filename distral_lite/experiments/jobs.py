@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Iterable, Mapping
@@ -144,10 +145,8 @@ class Claims:
         """Lets go of a job; nothing where it is not held."""
         if job.name in self._held:
             self._held.remove(job.name)
-            try:
+            with contextlib.suppress(OSError):  # no locks here
                 self._lock(job, False)
-            except OSError:
-                pass
 
     def close(self) -> None:
         """Lets go of all."""
