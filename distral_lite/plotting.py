@@ -147,7 +147,7 @@ class Maze:
         from_, none = np.repeat(centres, 4, axis=0), np.zeros(4 * len(centres))
         shape = {"units": "xy", "width": 0.045, "headwidth": 4, "headlength": 4, "headaxislength": 3.6, "minlength": 0, "minshaft": 1.3}
         self.arrows = axes.quiver(*from_.T, none, none, angles="xy", scale_units="xy", scale=1, color=BLACK, zorder=4, **shape)
-        for artist in (self.circles, self.dots, self.arrows):
+        for artist in (self.circles, self.dots, self.arrows, self.path, self._end):
             artist.set_visible(False)  # until there is something to show: thousands of empty arrows take their time
         axes.set(xlim=(left - 0.2, right + 0.2), ylim=(bottom + 0.2, top - 0.2), aspect="equal")
         axes.set_axis_off()
@@ -181,8 +181,8 @@ class Maze:
             _set_diameters(self.circles, 0.94 * np.sqrt(visits / max(visits.max(), 1e-12)))
         if path is not None:
             points = self._centres[np.asarray(path, dtype=int)]
-            self.path.set_data(*points.T)
-            self._end.set_data(*points[-1:].T)
+            self.path.set(data=points.T, visible=True)
+            self._end.set(data=points[-1:].T, visible=True)
 
     def _update_values(self, values: np.ndarray) -> None:
         self.floor.set_array(values)
