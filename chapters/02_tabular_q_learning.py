@@ -570,7 +570,7 @@ for number in (4, 5, 6, 7, 8):
 
 # %% [markdown]
 # At ε = 0.764 perfect knowledge looks four or five times as long as the shortest way. Whenever you compare two learning curves,
-# ask first how much each agent explored *while it was measured*. Chapter 11 will put that question to a published figure.
+# ask first how much each agent explored *while it was measured*. Chapter 09 puts that question to a published figure.
 
 # %% [markdown]
 # ### Exercise 2.4 · explain a plateau  (●○○ · 3 min)

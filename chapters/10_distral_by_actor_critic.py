@@ -559,7 +559,7 @@ for name, change in (
 # The thesis reports that none of five mazes was solved by one column, and two columns did little better. It ends with a heading in
 # capitals, *need to explain why AC framework doesn't work well*, and five guesses. You can test each of them. Take the thesis's setting,
 # networks of 64-128-64 units, 200 episodes, one update after each, one-step targets, $\gamma = 0.95$, "a much smaller learning rate" than
-# 0.001 (here 0.0003), and **change one thing at a time**. Each line below stands for 20 runs. They take half an hour together, so they are
+# 0.001 (here 0.0003), and **change one thing at a time**. Each line below stands for 20 runs. They take too long for a notebook, so they are
 # stored; `python -m distral_lite.experiments run distral_ac` makes them again.
 
 # %%
@@ -797,7 +797,7 @@ assert (unshared > 0.9 * alone.numpy()).all() and (unshared < 1.3 * alone.numpy(
 #
 # What has *not* been shown: that actor–critic is as good as soft Q-learning at equal effort. Five updates on one episode are not free, and
 # what keeps them honest, a ratio of probabilities, does so for the actions only, not for the squares (read the docstring of `weights`).
-# Chapter 11 puts the budgets side by side.
+# A comparison at equal budgets has still to be made.
 #
 # ## What you learned
 #
@@ -847,4 +847,4 @@ assert (unshared > 0.9 * alone.numpy()).all() and (unshared < 1.3 * alone.numpy(
 # - Schulman, Chen and Abbeel, "Equivalence Between Policy Gradients and Soft Q-Learning", 2017: sections 3 and 4.
 # - Nota and Thomas, "Is the Policy Gradient a Gradient?", AAMAS 2020: on the missing $\gamma^t$.
 #
-# **Next:** chapter 11 audits the whole thesis this way, figure by figure.
+# **Next:** this is the last of the methods. Appendix B lists every equation that you have met, with what was wrong in it.
