@@ -559,8 +559,8 @@ for name, change in (
 # The thesis reports that none of five mazes was solved by one column, and two columns did little better. It ends with a heading in
 # capitals, *need to explain why AC framework doesn't work well*, and five guesses. You can test each of them. Take the thesis's setting,
 # networks of 64-128-64 units, 200 episodes, one update after each, one-step targets, $\gamma = 0.95$, "a much smaller learning rate" than
-# 0.001 (here 0.0003), and **change one thing at a time**. Each line below stands for 20 runs. They take too long for a notebook, so they are
-# stored; `python -m distral_lite.experiments run distral_ac` makes them again.
+# 0.001 (here 0.0003), and **change one thing at a time**. Each line below stands for 20 runs. They take too long for a notebook, so they
+# are stored; `python -m distral_lite.experiments run distral_ac` makes them again.
 
 # %%
 CHANGES = {
