@@ -47,7 +47,8 @@ def train(
         def look() -> None:
             done = int(shared.steps.sum())
             bar.update(min(done, config.steps) - bar.n)
-            if done * config.snapshots // config.steps > max(kept) * config.snapshots // config.steps:
+            due = done * config.snapshots // config.steps
+            if max(kept) * config.snapshots // config.steps < due < config.snapshots:  # the last one is taken at the end, below
                 kept[done] = Agent(*(networks.copy(network) for network in shared.agent))
 
         try:
