@@ -10,7 +10,7 @@ have few states, so both are evaluated once a round on all of them and looked up
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
@@ -20,6 +20,7 @@ from tqdm.auto import trange
 from distral_lite import lanes, networks, soft
 from distral_lite.distral import distilled_policy, one_column_policy, two_column_policy
 from distral_lite.mdp import MDP
+from distral_lite.results import ADDED_LATER
 from distral_lite.soft_q_learning import Window, draw, mix
 from distral_lite.validation import check_fraction, check_positive
 
@@ -46,13 +47,14 @@ class Config:
     epsilon_episodes: float = 5.0  # it decays by exp(-episode / epsilon_episodes)
     hidden: tuple[int, ...] | None = networks.THESIS_HIDDEN  # hidden units of the networks; None: tables
     max_episode_steps: int = 1000  # an episode is cut here (and bootstraps: it is a truncation)
+    target_every: int = field(default=1, metadata=ADDED_LATER)  # rounds until a target network follows; 1 is to have none (line 14)
     snapshots: int = 50  # copies of the policies kept for the history, equally spaced in rounds
     device: str = "cpu"  # where the tensors live
 
     def __post_init__(self) -> None:
         """Refuses settings that make no sense, naming them."""
         function = "distral_sql.Config"
-        for name in ("steps", "n_steps", "batch", "memory", "distil_memory", "max_episode_steps", "snapshots"):
+        for name in ("steps", "n_steps", "batch", "memory", "distil_memory", "max_episode_steps", "snapshots", "target_every"):
             check_positive(function, name, getattr(self, name), whole=True)
         for name in ("alpha", "discount", "epsilon_start", "epsilon_end"):
             check_fraction(function, name, getattr(self, name))
@@ -237,6 +239,7 @@ def train(
     f_adam, h_adam = networks.adam(network.parameters, config.learning_rate), networks.adam(shared.parameters, config.distil_rate)
     features = world.features.expand(world.runs, -1, -1, -1)
     f, h = network(features), shared(features[:, :1])
+    f_target = f.clone()  # a target network's values of all states
     memory, run, task = _memory(world, config), torch.arange(world.runs)[:, None], torch.arange(world.tasks)
     log, kept = lanes.EpisodeLog(world.runs, world.tasks), {0: _agent(f, h, config)}
     wanted = {round(config.steps * i / config.snapshots) for i in range(1, config.snapshots + 1)}
@@ -252,7 +255,7 @@ def train(
             _store(memory, Memory(new, time), t - 1)  # line 11
             if t >= config.n_steps:  # line 12
                 window = draw(memory.window, t, replay.uniform(config.batch), config.n_steps)  # line 13
-                network.backward(q_gradient(f, window, q_target(window, f, h, config)))  # line 14
+                network.backward(q_gradient(f, window, q_target(window, f_target, h, config)))  # line 14
                 f_adam.step()  # line 15
                 if config.distil:  # lines 17 to 23
                     place = _newest(memory, t, replay.uniform(config.batch), config.distil_memory)
@@ -261,6 +264,7 @@ def train(
                     h_adam.step()
                     h = shared(features[:, :1])
                 f = network(features)
+            f_target = f.clone() if t % config.target_every == 0 else f_target
             state, episode, time = seen.observation, episode + seen.done, torch.where(seen.done, 0, time + 1)  # line 16
             log.record(seen)
             if t in wanted:
@@ -295,8 +299,8 @@ def _memory(world: lanes.World, config: Config) -> Memory:
 
 def _store(memory: Memory, new: Memory, stored: int) -> None:
     """Writes one transition of every lane over the oldest."""
-    for ring, field in zip((*memory.window, memory.time), (*new.window, new.time), strict=True):
-        ring[..., stored % ring.shape[-1]] = field
+    for ring, latest in zip((*memory.window, memory.time), (*new.window, new.time), strict=True):
+        ring[..., stored % ring.shape[-1]] = latest
 
 
 def _newest(memory: Memory, stored: int, uniform: Tensor, newest: int) -> Tensor:

@@ -6,6 +6,7 @@ digest of everything in the file. A single changed bit is refused when the file 
 
 from __future__ import annotations
 
+import csv
 import difflib
 import hashlib
 import io
@@ -17,12 +18,15 @@ import zipfile
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_type_hints
 
 import numpy as np
 
 _ABOUT = "about.json"  # the member of the npz that holds the text; no array can have this name
 _ARRAY_NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)?")
+# Metadata of a setting that came into a configuration after results of it were stored. It is left out of what is stored of a configuration
+# while it has its default, which must be what was done before it came; so the old results stay results of the present configuration.
+ADDED_LATER = {"added_later": True}
 PARTIAL = ".partial"  # ends the name of a temporary file; a killed program may leave one
 _KINDS = "biufU"  # bool, whole numbers, floats, text: what needs no pickle and has one meaning on every machine
 
@@ -162,6 +166,55 @@ def names() -> list[str]:
 def shelf() -> Any:
     """The folder of the shipped results; a Path where the package lies in ordinary files."""
     return resources.files("distral_lite") / "data" / "results"
+
+
+class Recorded(NamedTuple):
+    """What the thesis's author recorded of one training run on one map (public repository clementcmwan/distral_multitask_rl).
+
+    Attributes:
+        experiment: the experiment of ours that does the same.
+        run: 1, 2, ... where there are several.
+        map: number of the maze.
+        episodes: how many were recorded.
+        steps_1_50: mean length of episodes 1 to 50, as they were played, random actions included.
+        steps_101_150: of episodes 101 to 150.
+        steps_151_200: of episodes 151 to 200.
+        steps_last_50: of the last fifty.
+        recorded_as: the author's name for it.
+    """
+
+    experiment: str
+    run: int
+    map: int
+    episodes: int
+    steps_1_50: float
+    steps_101_150: float
+    steps_151_200: float
+    steps_last_50: float
+    recorded_as: str
+
+
+def recorded(experiment: str, run: int | None = None) -> list[Recorded]:
+    """The figures recorded by the thesis's author that belong to an experiment, by run and map.
+
+    Args:
+        experiment: for example "d2-sql-45678".
+        run: one of its runs; all if None.
+
+    Returns:
+        One entry a run and map, from distral_lite/data/recorded.csv.
+
+    Raises:
+        KeyError: nothing was recorded of that name or run.
+    """
+    text = resources.files("distral_lite").joinpath("data", "recorded.csv").read_text(encoding="utf-8")
+    kinds = get_type_hints(Recorded)
+    rows = [Recorded(**{name: kinds[name](value) for name, value in row.items()}) for row in csv.DictReader(io.StringIO(text))]
+    found = [row for row in rows if row.experiment == experiment and run in (None, row.run)]
+    if not found:
+        near = ", ".join(difflib.get_close_matches(experiment, {row.experiment for row in rows}, n=3, cutoff=0.4))
+        raise KeyError(f"results.recorded: nothing recorded of {experiment!r}, run {run}" + (f"; perhaps {near}" if near else ""))
+    return found
 
 
 def _parse(content: bytes, name: str, place: str) -> Stored:

@@ -144,6 +144,19 @@ def test_one_column_rests_where_the_fixed_point_says():
     assert bool((found > 1.5 * torch.tensor([9, 5])).all())  # far from the shortest path, and rightly so
 
 
+def test_a_target_network_holds_the_target_still():
+    """Never renewed, the target is r + gamma V of the table of zeros, and that is where every value goes; renewed once, it has moved on."""
+    (task,) = maps(5)
+    first = task.reward + 0.999 * math.log(5 * 0.2**0.8) / 5.0 * ~task.terminal[..., 0]
+    settings = dict(TABLE, distil=False, steps=1500, snapshots=1, epsilon_end=1.0, learning_rate=0.02, max_episode_steps=20)
+    still = distral_sql.train([task], Config(**settings, target_every=10_000), [0]).agent.f[0, 0]
+    seen = still != 0  # what was never done stays as it was
+    assert int(seen.sum()) > 60
+    torch.testing.assert_close(still[seen], first[seen], atol=0.05, rtol=0)
+    renewed = distral_sql.train([task], Config(**settings, target_every=700), [0]).agent.f[0, 0]
+    assert float((renewed[seen] - first[seen]).abs().max()) > 0.1
+
+
 def test_watching_stops_early_and_interrupting_keeps_what_there_is(monkeypatch):
     seen = []
     run = distral_sql.train(
@@ -173,6 +186,7 @@ def test_watching_stops_early_and_interrupting_keeps_what_there_is(monkeypatch):
         (dict(learning_rate=-1e-3), "learning_rate is -0.001"),
         (dict(n_steps=20, memory=10), "memory is 10"),
         (dict(snapshots=20, steps=10), "snapshots is 20"),
+        (dict(target_every=0), "target_every is 0"),
         (dict(steps=0), "steps is 0"),
     ],
 )

@@ -284,6 +284,16 @@ def test_differences_name_what_was_added_and_what_is_gone():
     ]
 
 
+def test_a_setting_that_came_later_is_told_only_where_it_changes_something():
+    """Results stored before the target network came are results of the present configuration without one."""
+    one = BY_NAME["d2-sql-45678"]
+    assert one.config.target_every == 1 and "target_every" not in one.configuration()["config"]
+    assert BY_NAME["target-d2-sql-45678"].configuration()["config"]["target_every"] == 200
+    changed = dataclasses.replace(one, config=dataclasses.replace(one.config, target_every=2))
+    assert differences(one.configuration(), changed.configuration()) == ["config.target_every was None, is 2"]
+    assert differences(changed.configuration(), one.configuration()) == ["config.target_every was 2, is gone"]
+
+
 def test_a_claim_is_seen_by_other_processes_only_while_held(tmp_path):
     job, other = plan([tiny.EXPERIMENTS[0]], 2)
     claims = Claims(tmp_path)

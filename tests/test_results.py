@@ -178,3 +178,16 @@ def test_every_shipped_result_is_whole_and_together_they_are_small():
         assert len(set(one.about["seeds"])) == len(one.about["seeds"]) >= 5, one.name
         assert {name: len(array) for name, array in one.arrays.items() if len(array) != len(one.about["seeds"]) and "." not in name} == {}
     assert sum((results.shelf() / f"{name}.npz").stat().st_size for name in results.names()) < 10_000_000
+
+
+def test_recorded_figures_by_experiment_run_and_map():
+    two = results.recorded("d2-sql-45678")
+    assert [(row.run, row.map, row.steps_last_50) for row in two] == [(1, 4, 20.5), (1, 5, 13.9), (1, 6, 8.4), (1, 7, 20.9), (1, 8, 18.1)]
+    assert all(row.recorded_as == "distral2_sql" and row.episodes >= 200 for row in two)
+    runs = results.recorded("d1-sql-45")
+    assert sorted({row.run for row in runs}) == [1, 2, 3]  # twice as itself, once in the study of beta'
+    assert results.recorded("d1-sql-45", run=2) == [row for row in runs if row.run == 2]
+    assert [row.steps_1_50 for row in results.recorded("lowbeta-2")] == [121.9, 51.1]
+    for name, run in (("d2-sq", None), ("d2-sql-45", 9)):
+        with pytest.raises(KeyError, match=f"nothing recorded of '{name}', run {run}"):
+            results.recorded(name, run)

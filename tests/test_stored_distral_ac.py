@@ -55,4 +55,4 @@ def test_claims_are_judged_as_the_chapter_says():
     found = {name: results.stored(name) for claim in family.CLAIMS for name in claim.needs}
     verdicts = {claim.name: claim.judge({name: found[name] for name in claim.needs}).verdict for claim in family.CLAIMS}
     assert verdicts["ac-updates"] == "confirmed" and verdicts["ac-variance"] == "not confirmed"
-    assert verdicts["ac-rate"] == "not confirmed" and verdicts["ac-unsolved-d2-ac"] == "confirmed"
+    assert verdicts["ac-rate"] == "not confirmed" and verdicts["ac-stopped-early-d2-ac"] == "confirmed"

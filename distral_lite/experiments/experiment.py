@@ -75,7 +75,7 @@ class Experiment:
     def configuration(self, probe: bool = False) -> dict[str, Any]:
         """What JSON can say of it: two results may be put side by side, or one replaced by the other, only where this is equal."""
         config = self.probe_config() if probe else self.config
-        settings = {one.name: getattr(config, one.name) for one in dataclasses.fields(config)}
+        settings = {one.name: getattr(config, one.name) for one in dataclasses.fields(config) if not _as_before(one, config)}
         return {
             "experiment": self.name,
             "train": full_name(self.train),
@@ -168,6 +168,11 @@ def _find(name: str) -> Any:
         return getattr(importlib.import_module(module), last, None)
     except (ImportError, ValueError):
         return None
+
+
+def _as_before(setting: dataclasses.Field, config: Any) -> bool:
+    """Whether a setting is one that came later (`results.ADDED_LATER`) and has its default."""
+    return "added_later" in setting.metadata and getattr(config, setting.name) == setting.default
 
 
 def _plain(experiment: str, name: str, value: Any) -> Any:
