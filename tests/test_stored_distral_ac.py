@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from distral_lite import results
+from distral_lite.experiments import judges
 from distral_lite.experiments.catalogue import distral_ac as family
 from distral_lite.experiments.experiment import machine_type, run_block
 
@@ -14,7 +15,7 @@ BY_NAME = {one.name: one for one in PUBLISHED}
 
 def solved(name):
     """[20], runs whose every way is shorter than twice the shortest path."""
-    return (family.final_steps(results.stored(name)) < 2 * SHORTEST).all(-1)
+    return (judges.final_steps(results.stored(name)) < 2 * SHORTEST).all(-1)
 
 
 @pytest.mark.parametrize("experiment", PUBLISHED, ids=lambda one: one.name)

@@ -49,7 +49,8 @@ def test_learn_moves_each_entry_towards_the_return_of_the_rest_of_the_roll_out()
     q = torch.tensor([[[[0.5, -0.5], [1.0, 0.0], [0.0, 0.2]]]], dtype=torch.float64)
     log_pi0 = torch.tensor([[[0.5, 0.5], [0.75, 0.25], [0.9, 0.1]]], dtype=torch.float64).log()
     log_pi = torch.log_softmax(0.8 * log_pi0.unsqueeze(1) + 2.0 * q, -1)
-    values = {"state": [0, 1], "action": [1, 0], "reward": [-0.1, 0.3], "next_state": [1, 2], "terminal": [False] * 2, "truncated": [False] * 2}
+    values = {"state": [0, 1], "action": [1, 0], "reward": [-0.1, 0.3], "next_state": [1, 2], "terminal": [False] * 2}
+    values["truncated"] = [False] * 2
     window = Window(*(torch.tensor(value).view(1, 1, 2) for value in values.values()))
     value_2 = float(torch.log(0.9**0.8 * torch.exp(torch.tensor(0.0)) + 0.1**0.8 * torch.exp(torch.tensor(0.4)))) / 2
     second = 0.3 + 0.9 * value_2

@@ -19,6 +19,7 @@ import numpy as np
 
 from distral_lite import distral_ac
 from distral_lite.experiments.experiment import Claim, Experiment, Verdict
+from distral_lite.experiments.judges import final_steps, said
 from distral_lite.experiments.measures import binned, expected_steps
 from distral_lite.gridworld import load_map
 from distral_lite.results import Stored
@@ -126,16 +127,6 @@ EXPERIMENTS = (*_programme(), *_controls())
 
 
 # ---- what the results are to decide ----
-
-
-def final_steps(stored: Stored) -> np.ndarray:
-    """[R, K], exact expected steps of the last policies."""
-    return stored.arrays["steps"][..., -1]
-
-
-def said(numbers: np.ndarray) -> str:
-    """Numbers as a line of text."""
-    return ", ".join(f"{number:g}" for number in np.asarray(numbers).round(1).tolist())
 
 
 def _cures(changed: str, base: str = "d2-ac-45678", factor: float = 1.5) -> Any:
