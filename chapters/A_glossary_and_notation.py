@@ -132,8 +132,10 @@ show_source(soft.one_step_target)
 # | baseline | what a return is compared with; it lowers the variance and leaves the mean | 04 |
 # | Bellman equation | a value equals the next reward and the discounted value of what follows | 01 |
 # | bootstrapping | learning from one's own estimate of what follows | 02 |
+# | censored | not watched to its end: longer than what was seen, nobody knows how long | 11 |
 # | centroid | the mean of the task policies, weighted by visits: the best distilled policy | 08 |
 # | compatible critic | one whose features are the scores of the policy; its errors do not bias the gradient | 05 |
+# | confound | something besides the idea that differs between what is compared | 11 |
 # | distillation | drawing one policy towards what several do | 08 |
 # | episode | from the start to a terminal step, or to a time-out | 01 |
 # | exact, learned, recorded | computed without sampling; from seeded runs of ours; read from the thesis | 00 |
@@ -141,6 +143,7 @@ show_source(soft.one_step_target)
 # | fixed point | what a repeated update leaves as it is | 03 |
 # | interquartile mean | the mean of the middle half of the runs | 02 |
 # | lane | one (run, task) pair; lanes are computed together and never disturb each other | 02 |
+# | lost run | one that had learned the way and does not arrive any more | 11 |
 # | Markov property | what happens next depends on state and action alone | 01 |
 # | Newton's method | here: soft policy iteration, a linear solve an iteration | 06 |
 # | off-policy, on-policy | learning about another policy than the one that acts; about that one alone | 02 |
@@ -150,6 +153,7 @@ show_source(soft.one_step_target)
 # | planted mistake | a wrong answer to an exercise that the checker knows by sight | 00 |
 # | policy iteration | evaluate, improve, repeat | 01 |
 # | prior | the policy that costs nothing to follow | 06 |
+# | probe | a short version of a stored run, trained again to check it | 11 |
 # | regulariser | what is added to the reward so that a policy stays near the prior, or undecided | 06 |
 # | reparametrisation | writing a random action as a function of the parameters and of numbers that do not depend on them | 07 |
 # | replay | learning from remembered transitions, mixed | 03 |
@@ -163,6 +167,7 @@ show_source(soft.one_step_target)
 # | terminal step | one that leads nowhere; a goal | 01 |
 # | time-out, truncation | the cutting of an episode at a limit, which is no end: its last value bootstraps | 01 |
 # | value iteration | sweeps that take the best action's value | 01 |
+# | verdict | confirmed, confirmed with a caveat or not confirmed, computed from stored runs | 11 |
 # | worker | a process that acts and updates shared parameters without waiting | 05 |
 #
 # The equations themselves are in [appendix B](B_equation_ledger.ipynb).

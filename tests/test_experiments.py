@@ -18,7 +18,7 @@ import tiny_experiments as tiny
 import torch
 
 from distral_lite import distral_sql, dynamic_programming, results
-from distral_lite.experiments import catalogue, command, executors, measures, publishing, reporting, runner
+from distral_lite.experiments import catalogue, command, executors, judges, measures, publishing, reporting, runner
 from distral_lite.experiments.experiment import VERDICTS, Claim, Verdict, machine_type, make_tasks, run_block
 from distral_lite.experiments.jobs import Claims, Job, differences, plan, state
 from distral_lite.gridworld import load_map
@@ -574,6 +574,29 @@ def test_claims_are_judged_by_the_numbers():
     worse = dict.fromkeys(("d1_sql_45678", "d1_ac_45678", "d2_ac_45678"), 2 * five)
     assert verdict_of("overall", d2_sql_45678=five, **worse) == "confirmed"
     assert verdict_of("overall", d2_sql_45678=3 * five, **worse) == "not confirmed"
+
+
+def test_an_episode_that_was_not_reached_counts_as_the_longest_allowed():
+    """Two runs of one task, 200 episodes of 10 steps; the second run ended only 30 of them."""
+    durations = np.full((2, 1, 200), 10.0)
+    durations[1, 0, 30:] = np.nan
+    one = results.Stored("d2-sql-45", {"configuration": BY_NAME["d2-sql-45"].configuration()}, {"durations": durations})
+    assert judges.late_episodes(one).shape == (2, 1, 50)
+    assert judges.late_episodes(one).mean(-1).tolist() == [[10.0], [1000.0]]
+    assert judges.early_episodes(one).tolist() == [10.0, (30 * 10 + 20 * 1000) / 50]
+
+
+def test_claims_about_actor_critic_are_judged_by_the_numbers():
+    solved, unsolved = np.full((20, 2), 12.0), np.full((20, 2), 300.0)
+    assert verdict_of("ac-unsolved-d1-ac-45", d1_ac_45=unsolved) == "confirmed"
+    assert verdict_of("ac-unsolved-d1-ac-45", d1_ac_45=solved) == "not confirmed"
+    five = np.full((20, 5), 300.0)
+    assert verdict_of("ac-more-tasks-worse-d1-ac", d1_ac_45=solved, d1_ac_45678=five) == "confirmed"
+    assert verdict_of("ac-more-tasks-worse-d1-ac", d1_ac_45=unsolved, d1_ac_45678=five) == "not confirmed"
+    names = ("a2c_45678_fair_0.003", "d1_ac_45678_fair_0.003", "d2_ac_45678_fair_0.003")
+    assert verdict_of("ac-fair-0.003", **dict(zip(names, (five, five / 2, five / 3), strict=True))) == "confirmed"
+    assert verdict_of("ac-fair-0.003", **dict(zip(names, (five, five / 2, 2 * five), strict=True))) == "confirmed with a caveat"
+    assert verdict_of("ac-fair-0.003", **dict(zip(names, (five, 2 * five, 2 * five), strict=True))) == "not confirmed"
 
 
 def test_stored_results_are_of_the_present_configurations():

@@ -40,7 +40,7 @@ def test_the_study_of_beta_prime_lies_on_its_prediction(end):
         if end == "" and value <= 2:
             continue  # networks lose these long trainings: see the test above
         exact, _ = one_column((4, 5), 5.0, float(value))
-        np.testing.assert_allclose(np.median(judges.late_episodes(results.stored(name + end)).mean(-1), 0), exact, rtol=0.15, err_msg=name)
+        np.testing.assert_allclose(np.median(judges.late_episodes(results.stored(name + end)).mean(-1), 0), exact, rtol=0.2, err_msg=name)
 
 
 def test_the_record_of_beta_prime_lies_near_it_too():
