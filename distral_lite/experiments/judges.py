@@ -131,8 +131,9 @@ def volatile(few: str, many: str) -> Any:
     def judge(found: Mapping[str, Stored]) -> Verdict:
         late = [late_episodes(found[name])[:, :2] for name in (few, many)]
         spread = [np.median(lengths.std(-1) / lengths.mean(-1), 0) for lengths in late]
-        ratio = spread[1] / spread[0]
-        word = "confirmed" if ratio.min() >= 1.25 else "confirmed with a caveat" if ratio.max() >= 1.25 else "not confirmed"
+        wider = spread[1] >= 1.25 * spread[0]
+        wider &= spread[1] > 0  # lost runs do not scatter: each of their episodes is cut
+        word = "confirmed" if wider.all() else "confirmed with a caveat" if wider.any() else "not confirmed"
         text = f"standard deviation over mean within a run, medians: {said(spread[0], 2)} with two tasks"
         return Verdict(word, f"{text}, {said(spread[1], 2)} with three")
 
