@@ -873,14 +873,18 @@ for end, kind in (("-tables", "tables"), ("", "networks")):
         for history, what in (("", "the square"), ("-history", "with previous action and reward")):
             ends = np.median(results.stored(f"{method}-45{history}{end}").arrays["steps"][..., -1], 0)
             print(f"{kind:<10}{LOOK[method][0]:<24}{what:<36}" + row(ends))
-words = {}
+        short, long = (np.median(results.stored(f"{method}-45{history}{end}").arrays["steps"][..., -1], 0) for history in ("-history", ""))
+        assert (np.abs(short / long - 1) < 0.06).all() and ((short < long).all() or method != "d2-sql")
 for end in ("-tables", ""):
     for name in ("two-columns-better-45", "two-columns-better-history"):
-        words[name + end] = reporting.judge(claims[name + end], results.stored).verdict
-        print(f"{name + end:<40}{words[name + end]}")
+        say(name + end)
 
 # %% [markdown]
-# VERDICT-STATE
+# It hardly does. All medians agree within six per cent. Two columns are a little better off with the longer state, with networks as with
+# tables: a $\hat\pi_0$ that knows the previous action can say "go on" in the corridor, as it does in 11.11. Two *words* change, and look
+# why. With tables the longer state makes two columns faster in their first fifty episodes in 95 % of the runs instead of 70 %: that is the
+# paper's point, and real. With networks a few more lost runs push the other share below its bar. On which side of a bar a borderline case
+# falls may depend on anything; read the numbers beside the word.
 #
 # ## 11.13 The reproduction of section 3.2.1
 #
@@ -899,37 +903,52 @@ for method, columns in (("sql10-sql", False), ("sql10-d2-sql", True)):
         solved = soft_q_learning.solve(mdp.stack(family), uniform, 1.0, BETA, 0.999)
         behaviour = (1 - EPSILON) * solved.log_policy.exp() + EPSILON / 5
     with_10[method] = mdp.expected_steps(mdp.stack(family), behaviour, cap=100).numpy()
-figure, grid = plotting.new_figure(1, 5, size=(11.0, 3.0), sharey=True)
-for k, axes in enumerate(grid):
-    for method, label, style in (("sql10-sql", "alone", 2), ("sql10-d2-sql", "two columns", 0)):
-        durations = results.stored(method).arrays["durations"][:, k]
-        fifties = np.where(np.isnan(durations), 100, durations).reshape(20, 20, 50).mean(-1)
-        plotting.draw_band(axes, np.arange(20) * 50 + 25, interquartile_band(fifties, resamples=500), label, style)
-        plotting.draw_exact(axes, float(with_10[method][k]), "_", style=style)
-        one = results.recorded(method)[k]
-        marks = (one.steps_1_50, one.steps_101_150, one.steps_151_200, one.steps_last_50)
-        look = {"marker": "o", "linestyle": "none", "markerfacecolor": "white", "markersize": 4.5, "zorder": 5}
-        axes.plot((25, 125, 175, 975), marks, markeredgecolor=plotting.COLOURS[style], label="_", **look)
-    axes.set(yscale="log", ylim=(4, 120), xlim=(0, 1000), title=f"map {ALL[k]}", xlabel="episode")
-    axes.set_xticks([0, 500, 1000])
-    axes.set_yticks([5, 10, 20, 50, 100], labels=["5", "10", "20", "50", "100"])
-    axes.minorticks_off()
-grid[0].set_ylabel("steps of an episode")
-plotting.label_lines(grid[-1])
-plotting.show(figure, alt="ALT-TEN")
-
-# %%
+figure, grid = plotting.new_figure(2, 5, size=(11.0, 5.0), sharex=True, sharey=True)
+for line, (end, kind) in zip(grid, (("", "networks"), ("-tables", "tables")), strict=True):
+    for k, axes in enumerate(line):
+        for method, label, style in (("sql10-sql", "alone", 2), ("sql10-d2-sql", "two columns", 0)):
+            durations = results.stored(method + end).arrays["durations"][:, k]
+            fifties = np.where(np.isnan(durations), 100, durations).reshape(20, 20, 50).mean(-1)
+            plotting.draw_band(axes, np.arange(20) * 50 + 25, interquartile_band(fifties, resamples=500), label, style)
+            plotting.draw_exact(axes, float(with_10[method][k]), "_", style=style)
+            one = results.recorded(method)[k]
+            marks = (one.steps_1_50, one.steps_101_150, one.steps_151_200, one.steps_last_50)
+            look = {"marker": "o", "linestyle": "none", "markerfacecolor": "white", "markersize": 4.5, "zorder": 5}
+            axes.plot((25, 125, 175, 975), marks, markeredgecolor=plotting.COLOURS[style], label="_", **look)
+        axes.set(yscale="log", ylim=(4, 120), xlim=(0, 1000), xlabel="episode" if end else "")
+        axes.set_title(f"map {ALL[k]}, {kind}", fontsize=9)
+        axes.set_xticks([0, 500, 1000])
+        axes.set_yticks([5, 10, 20, 50, 100], labels=["5", "10", "20", "50", "100"])
+        axes.minorticks_off()
+    line[0].set_ylabel("steps of an episode")
+    plotting.label_lines(line[-1])
+plotting.show(
+    figure,
+    alt="With ten-step targets tables come to their predictions within a few dozen episodes, two columns to the lower one; our networks "
+    "learn no maze at all; the recorded networks did, slowly, two columns before the baseline.",
+)
 print("episodes until the last 20 took at most twice the shortest path on average; medians of 20 runs (censored ones as such)")
 shortest = np.array([len(worlds[number].shortest_path()) - 1 for number in ALL])
 for name in ("sql10-sql", "sql10-d2-sql", "sql10-sql-tables", "sql10-d2-sql-tables"):
-    times = [median_to_solve(episodes_to_solve(results.stored(name).arrays["durations"][:, k], 2 * shortest[k])) for k in range(5)]
+    kept = results.stored(name).arrays["durations"]
+    times = [median_to_solve(episodes_to_solve(kept[:, k], 2 * shortest[k])) for k in range(5)]
     print(f"{name:<24}" + "".join(f"{'never' if math.isinf(time) else f'{time:.0f}':>8}" for time in times))
-for name in ("sql10-sql", "sql10-d2-sql"):
-    print(f"recorded, last fifty of 1000, {name:<14}" + row(one.steps_last_50 for one in results.recorded(name)))
+    assert all(math.isinf(time) for time in times) == (not name.endswith("tables")) and (max(times) < 50 or not name.endswith("tables"))
 say("ten-steps", "ten-steps-tables")
 
 # %% [markdown]
-# VERDICT-TEN
+# With tables the claim holds, with the caveat that you know: always shorter at the end, faster at first in most runs. With the thesis's
+# networks *we* have nothing to show: not one of the five mazes is ever solved by the median run, of either algorithm. The picture is that
+# of a divergence, and chapter 06 has its reason. Our ten-step target adds $\frac\alpha\beta\log\hat\pi_0 - \frac1\beta\log\hat\pi_i$ of
+# nine remembered actions *as the present policies see them*. That is right at the optimum. On the way there, an action that was random when
+# it was taken and that $\hat\pi_i$ would never take has a log as large as $f$ is wrong, and hands its error on to the step before, with the
+# other sign. Tables move slowly enough to bear that; networks do not.
+#
+# The thesis's program does something else. It computes the log-ratio *when the action is taken* and stores it
+# (`dist_2_col_10_steps/memory_replay.py`), which is no longer right for replayed data but cuts that loop. So the record is no run of our
+# algorithm, and its verdict with networks reads: not confirmed *by us*. One more thing is in the public code. The only line that runs the
+# baseline for this experiment, commented out, has a learning rate of 0.00001 (`sql0_n_step_kl/trainingSQL0.py`); Distral's has 0.001.
+# Item 2 of the list below.
 #
 # ## 11.14 The whole account
 #
