@@ -1,4 +1,4 @@
-"""Exercises of chapter 11: a summary with a planted bug, how often one seed misleads, equal budgets, and a confound to find."""
+"""Exercises of chapter 11: a summary with a planted bug, equal budgets, how often one seed misleads, and a confound to find."""
 
 from typing import Any
 
@@ -74,7 +74,61 @@ SUMMARY = Exercise(
     summary="lost runs among good ones, caps from 100 to 1000",
 )
 
-# ---- 11.2 how often one run of each misleads
+# ---- 11.2 equal budgets
+
+
+def _budget(durations: Tensor, updates_per_episode: float, updates_per_step: float, episodes: int) -> Tensor:
+    steps = durations[:episodes].sum()
+    return _spent(steps, updates_per_episode * episodes + updates_per_step * steps)
+
+
+def _spent(steps: Tensor, updates: float | Tensor) -> Tensor:
+    return torch.stack([steps, torch.as_tensor(updates, dtype=steps.dtype)])
+
+
+def _budget_inputs(generator: np.random.Generator) -> list[dict[str, Any]]:
+    """The thesis's two frameworks by hand, then others."""
+    names = ("durations", "updates_per_episode", "updates_per_step", "episodes")
+    cases = [([100.0, 50.0, 20.0, 20.0], 0.0, 1.0, 3), ([100.0, 50.0, 20.0, 20.0], 1.0, 0.0, 3)]
+    for length, an_episode, a_step, episodes in ((6, 5.0, 0.0, 6), (9, 0.0, 0.5, 4), (8, 2.0, 0.25, 5)):
+        cases.append((generator.integers(5, 300, size=length).astype(float), an_episode, a_step, episodes))
+    return [dict(zip(names, (torch.as_tensor(case[0]).double(), *case[1:]), strict=True)) for case in cases]
+
+
+BUDGET = Exercise(
+    "11.2",
+    _budget,
+    _budget_inputs,
+    (
+        Mistake(
+            lambda d, an_episode, a_step, episodes: _budget(d, an_episode, a_step, len(d)),
+            "You spend all the episodes there are; only the first `episodes` belong to the budget.",
+        ),
+        Mistake(
+            lambda d, an_episode, a_step, episodes: _spent(d[:episodes].mean(), an_episode * episodes + a_step * d[:episodes].mean()),
+            "You have the mean length of an episode where the number of steps belongs: sum them.",
+        ),
+        Mistake(
+            lambda d, an_episode, a_step, episodes: _spent(d[:episodes].sum(), (an_episode + a_step) * episodes),
+            "Updates that come with every *step* are counted once an episode. That is the whole difference between the two frameworks.",
+        ),
+        Mistake(
+            lambda d, an_episode, a_step, episodes: _spent(d[:episodes].sum(), (an_episode + a_step) * d[:episodes].sum()),
+            "Updates that come once an *episode* are counted with every step.",
+        ),
+        Mistake(
+            lambda d, an_episode, a_step, episodes: _budget(d, an_episode, a_step, episodes).flip(0),
+            "The two are in the wrong order: steps of the world first, then updates.",
+        ),
+        Mistake(
+            lambda d, an_episode, a_step, episodes: _budget(d, an_episode, a_step * episodes, episodes),
+            "A step's updates are multiplied by the number of episodes as well; the steps are summed over episodes already.",
+        ),
+    ),
+    summary="updates by the step, by the episode, and both",
+)
+
+# ---- 11.3 how often one run of each misleads
 
 
 def _misled(better: Tensor, worse: Tensor) -> float:
@@ -96,7 +150,7 @@ def _same_place(better: Tensor, worse: Tensor) -> float:
 
 
 MISLED = Exercise(
-    "11.2",
+    "11.3",
     _misled,
     _misled_inputs,
     (
@@ -137,64 +191,10 @@ MISLED = Exercise(
     summary="ties, unequal numbers of runs, groups that do not overlap",
 )
 
-# ---- 11.3 equal budgets
-
-
-def _budget(durations: Tensor, updates_per_episode: float, updates_per_step: float, episodes: int) -> Tensor:
-    steps = durations[:episodes].sum()
-    return _spent(steps, updates_per_episode * episodes + updates_per_step * steps)
-
-
-def _spent(steps: Tensor, updates: float | Tensor) -> Tensor:
-    return torch.stack([steps, torch.as_tensor(updates, dtype=steps.dtype)])
-
-
-def _budget_inputs(generator: np.random.Generator) -> list[dict[str, Any]]:
-    """The thesis's two frameworks by hand, then others."""
-    names = ("durations", "updates_per_episode", "updates_per_step", "episodes")
-    cases = [([100.0, 50.0, 20.0, 20.0], 0.0, 1.0, 3), ([100.0, 50.0, 20.0, 20.0], 1.0, 0.0, 3)]
-    for length, an_episode, a_step, episodes in ((6, 5.0, 0.0, 6), (9, 0.0, 0.5, 4), (8, 2.0, 0.25, 5)):
-        cases.append((generator.integers(5, 300, size=length).astype(float), an_episode, a_step, episodes))
-    return [dict(zip(names, (torch.as_tensor(case[0]).double(), *case[1:]), strict=True)) for case in cases]
-
-
-BUDGET = Exercise(
-    "11.3",
-    _budget,
-    _budget_inputs,
-    (
-        Mistake(
-            lambda d, an_episode, a_step, episodes: _budget(d, an_episode, a_step, len(d)),
-            "You spend all the episodes there are; only the first `episodes` belong to the budget.",
-        ),
-        Mistake(
-            lambda d, an_episode, a_step, episodes: _spent(d[:episodes].mean(), an_episode * episodes + a_step * d[:episodes].mean()),
-            "You have the mean length of an episode where the number of steps belongs: sum them.",
-        ),
-        Mistake(
-            lambda d, an_episode, a_step, episodes: _spent(d[:episodes].sum(), (an_episode + a_step) * episodes),
-            "Updates that come with every *step* are counted once an episode. That is the whole difference between the two frameworks.",
-        ),
-        Mistake(
-            lambda d, an_episode, a_step, episodes: _spent(d[:episodes].sum(), (an_episode + a_step) * d[:episodes].sum()),
-            "Updates that come once an *episode* are counted with every step.",
-        ),
-        Mistake(
-            lambda d, an_episode, a_step, episodes: _budget(d, an_episode, a_step, episodes).flip(0),
-            "The two are in the wrong order: steps of the world first, then updates.",
-        ),
-        Mistake(
-            lambda d, an_episode, a_step, episodes: _budget(d, an_episode, a_step * episodes, episodes),
-            "A step's updates are multiplied by the number of episodes as well; the steps are summed over episodes already.",
-        ),
-    ),
-    summary="updates by the step, by the episode, and both",
-)
-
 EXERCISES = [
     SUMMARY,
-    MISLED,
     BUDGET,
+    MISLED,
     Choice(
         "11.4",
         answer="d",
