@@ -1072,11 +1072,14 @@ _ = check("11.4", confound)
 #
 # ## Errata met in this chapter
 #
-# - Section 3.3.1: the "local optimum" is the resting point of (2.63). Sections 3.2.1 and 3.3.1: 100 *steps*, not episodes.
+# - Section 1.1: the limit did not change "from 1000 to 200": the recorded runs have 1000 steps an episode and 200 episodes.
+# - Section 3.3.1: not "the maximum number of episodes to 100" but of *steps*. Its "local optimum" is the resting point of (2.63).
 # - Section 3.3.2: the baseline was judged while exploring; more tasks do not make it worse at equal updates.
 # - Section 3.4: the baseline is no A3C, and has other settings than what it is compared with.
-# - Section 3.5: low $\beta$ does not diverge by overflow; the repair by "subtracting the largest number" changes the objective. $\beta'$
-#   does not level off at 5 to 8. $\beta$ and $\beta'$ are swapped in "if we fix $\beta = 5$ and decrease the value of $\beta'$".
+# - Section 3.5: $\beta$ and $\beta'$ are swapped in "if we fix $\beta = 5$ and decrease the value of $\beta'$" and where the backup is said
+#   to harden. $\beta'$ does not level off at 5 to 8. (3.1) itself is right.
+# - Section 3.5: low $\beta$ does not diverge by overflow, and the repair changes the objective: the largest number that is subtracted must
+#   be added back.
 # - Section 3.5.1: one column at $\beta' = 5$ does not rival two columns.
 #
 # ## Further reading

@@ -115,6 +115,7 @@ PHRASES = {
     "text 3.3.1 (step limit)": r"episodes to 100",
     "text 3.5 (divergence)": r"3\.5.*(overflow|phase transition)",
     "text 3.5 (two temperatures)": r"3\.5.*\\beta'",
+    "text 3.5 (largest number)": r"3\.5.*largest number.*added back",
 }
 
 

@@ -41,7 +41,7 @@ BETA_PRIME_RUNS = {1: "d1-sql-45", **{value: f"betaprime-{value}" for value in B
 LOW_BETA = {1: 40_000, 2: 40_000, 3: 18_000, 4: 14_000}
 # The baseline with the schedule that the thesis's had: its share of random actions decays over 1000 episodes, in Distral's it is 5. The
 # public code's baseline (sql0_n_step_kl) also takes the best action where it takes no random one; beta' = 100 does.
-SLOW = {"distil": False, "epsilon_episodes": 1000.0, "steps": 24_000}
+SLOW = {"distil": False, "epsilon_episodes": 1000.0, "steps": 36_000}
 GREEDY = {"columns": 1, "beta_prime": 100.0, **SLOW}
 
 

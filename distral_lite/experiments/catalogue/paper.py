@@ -44,7 +44,7 @@ def runs(array: np.ndarray) -> np.ndarray:
 
 
 def steps_to_learn(found: Mapping[str, Stored]) -> dict[str, np.ndarray]:
-    """Steps of each task until its expected way is at most twice the exact one of learning alone, infinite where it never is: [100] each."""
+    """Steps of each task until its way is at most twice the exact one of learning alone, infinite where it never is: [100] each."""
     limit = 2 * runs(found["paper-sql"].arrays["exact"])[:, None]
     times = {}
     for name in ("paper-distral", "paper-sql"):
