@@ -301,14 +301,23 @@ for method in ("sql", "d2-sql", "d1-sql"):
     names = (f"{method}-45678-tables", f"{method}-45678", f"target-{method}-45678")
     lost[method] = [float((results.stored(name).arrays["steps"][..., -1] > 900).mean()) for name in names]
     print(f"{LOOK[method][0]:<22}{lost[method][0]:>10.0%}{lost[method][1]:>12.0%}{lost[method][2]:>24.0%}")
-rounds = results.stored("d1-sql-45678").arrays["rounds"][0]
 for name in ("d1-sql-45678", "target-d1-sql-45678"):
     ends = np.median(results.stored(name).arrays["steps"][..., -1], 0)
     print(f"{name:<22}medians at the end{row(ends)}")
-print(f"{'exact':<22}medians at the end{row(steps_of(policies('d1-sql', ALL).exp(), ALL))}")
+exact = steps_of(policies("d1-sql", ALL).exp(), ALL)
+print(f"{'exact':<22}medians at the end{row(exact)}")
+assert lost["d1-sql"][1] > 0.4 and max(with_target for *_, with_target in lost.values()) <= 0.02
+assert (np.abs(np.median(results.stored("target-d1-sql-45678").arrays["steps"][..., -1], 0) / exact - 1) < 0.1).all()
 
 # %% [markdown]
-# VERDICT-LOST
+# The suspect is convicted. With a target network hardly a run is lost, of any method, and one column ends within a tenth of its prediction
+# on every map. Without one the same runs, same seeds, same data at first, lose their way; the longer they train, the more of them. (The
+# target network has its price: values travel only once in 200 rounds, so the first episodes are longer.)
+#
+# Be as strict with yourself as with others: *our* networks run the algorithm as the thesis prints it, and lose runs that the record does
+# not show. Two differences can be read in the public code: it clips gradients, and it takes Huber's loss (`dist_1_col_SQL/network.py`).
+# Whether they are what saved it, this audit has not tried. So where a verdict with networks is spoiled by lost runs, read the one with
+# tables beside it.
 #
 # ## 11.5 Case: a baseline that was judged while exploring
 #
@@ -329,18 +338,32 @@ print(f"random actions in episodes 151 to 200: {random_share:.0%}")
 print(f"{'maps 4 to 8, steps':<58}" + "".join(f"{number:9d}" for number in ALL))
 print(f"{'recorded baseline, episodes 151 to 200':<58}" + row(one.steps_151_200 for one in results.recorded("sql-45678")))
 found = {}
-for name, what, policy in (("sql-45678-greedy", "best action else", best), ("sql-45678-slow", "drawn from the policy else", soft)):
+KINDS = (
+    ("sql-45678-greedy", "networks, best action else", best),
+    ("sql-45678-greedy-tables", "tables, best action else", best),
+    ("sql-45678-slow-tables", "tables, drawn from the policy else", soft),
+)
+for name, what, policy in KINDS:
     played, exact = np.median(late(name), 0), steps_of((1 - random_share) * policy + random_share / 5, ALL)
-    found[name] = results.stored(name).arrays["steps"][..., -1]
-    print(f"{f'20 runs, its schedule, {what}: the same':<58}" + row(played))
+    found[name] = played, np.median(results.stored(name).arrays["steps"][..., -1], 0)
+    print(f"{f'20 runs, {what}: episodes 151 to 200':<58}" + row(played))
     print(f"{'   exact, at rest, as random as that':<58}" + row(exact))
-    print(f"{'   without random actions: 20 runs':<58}" + row(np.median(found[name], 0)))
+    print(f"{'   without random actions: 20 runs':<58}" + row(found[name][1]))
     print(f"{'   without random actions: exact':<58}" + row(steps_of(policy, ALL)))
-    assert (np.abs(np.median(found[name], 0) / steps_of(policy, ALL) - 1) < 0.1).all() and (np.abs(played / exact - 1) < 0.2).all()
+    assert (np.abs(found[name][1] / steps_of(policy, ALL) - 1) < 0.1).all() and (np.abs(played / exact - 1) < 0.25).all()
+baseline = np.array([one.steps_151_200 for one in results.recorded("sql-45678")])
+off = np.abs(found["sql-45678-greedy"][0] / baseline - 1)
+print(f"record and median run with the baseline's schedule and networks: apart by {off.max():.0%} at most")
+assert off.max() < 0.15
 say("baseline-was-exploring", "baseline-was-exploring-tables")
 
 # %% [markdown]
-# VERDICT-SLOW
+# **What it shows.** With the baseline's schedule and its way of acting our median run plays episodes as long as the recorded ones, within
+# 15 % on every map. And the same agents, not made to act at random, take the *shortest paths*: 13, 9, 5, 13, 12. The recorded baseline had
+# nothing left to learn. It was compared with agents that act at random once in twenty steps, and looked three times worse.
+#
+# (With the baseline's schedule alone, and actions drawn from the policy, tables do as predicted too. Networks that train for so many rounds
+# are mostly lost, 11.4, and are left out of the table.)
 #
 # ## 11.6 Case: a discovery that needed no training
 #
@@ -576,10 +599,23 @@ plotting.show(
 for group in GROUPS:
     say(f"ac-unsolved-d1-ac-{named(group)}", f"ac-unsolved-d2-ac-{named(group)}")
 say("ac-more-tasks-worse-d1-ac", "ac-more-tasks-worse-d2-ac")
+print(f"{'two columns, episodes 151 to 200':<44}" + "".join(f"{number:9d}" for number in ALL))
+rates = {"0.0001": "ac-rate-0.0001", "0.0003": "d2-ac-45678", "0.001": "ac-rate-0.001"}
+for rate, name in rates.items():
+    print(f"{f'20 runs, learning rate {rate}: medians':<44}" + row(np.median(late(name), 0)))
+record_ac = [one.steps_151_200 for one in results.recorded("d2-ac-45678")]
+print(f"{'recorded, learning rate 0.0001 to 0.001':<44}" + row(record_ac))
+assert (np.median(late(rates["0.0001"]), 0) > record_ac)[1:].all() and (np.median(late(rates["0.001"]), 0) < record_ac).all()
+seven = [one.steps_151_200 for one in results.recorded("d1-ac-78")]
+assert [round(x) for x in seven] == [78, 85] and (np.median(late("d1-ac-78"), 0) > 500).all()
 
 # %% [markdown]
-# Eight figures, eight times the same: unsolved, and the record agrees with our twenty runs within the width of a single run's luck. Chapter
-# 10 showed why (updates, rates, discount). That more tasks make it worse we do not see.
+# Eight figures, eight times the same word. At a learning rate of 0.0003, in the middle of what the thesis used, no run of ours solves all
+# its mazes; and that more tasks make it worse we do not see. But do not be content with a word. The record's Distral agents are mostly
+# better than our lines. The farthest off is one column on maps 7 and 8: 78 and 85 steps, unsolved too, where our median run takes more than
+# 500. The thesis gives its learning rate only as a range, "1e-4 to 1e-3". The last lines say how much hangs on it: at one end of the range
+# our agents are worse than the record on four maps of five, at the other better on all. A figure that depends so much on an unstated
+# setting confirms little. (Why it depends on it: chapter 10. Rate times updates is what was short.)
 #
 # But look at the green marks. The recorded baseline, "A3C", is far *better* than our line of an agent that learns each maze alone with
 # Distral's settings. The thesis's figures compare Distral with that baseline. Look up what it was:
@@ -597,16 +633,23 @@ say("ac-more-tasks-worse-d1-ac", "ac-more-tasks-worse-d2-ac")
 
 # %%
 print("expected steps of the last policies, medians of 20 runs       " + "".join(f"{number:8d}" for number in ALL))
+fair = {}
 for rate in (0.003, 0.009):
     for method in ("a2c", "d1-ac", "d2-ac"):
-        ends = np.median(results.stored(f"{method}-45678-fair-{rate}").arrays["steps"][..., -1], 0)
+        ends = fair[method, rate] = np.median(results.stored(f"{method}-45678-fair-{rate}").arrays["steps"][..., -1], 0)
         print(f"γ = 0.999, whole episodes, 500 of them, rate {rate}: {LOOK[method][0]:<12}" + "".join(f"{end:8.1f}" for end in ends))
 ends = [one.steps_last_50 for one in results.recorded("a2c-45678")]
 print(f"{'recorded baseline, its last 50 of 500 episodes':<62}" + "".join(f"{end:8.1f}" for end in ends))
 say("ac-fair-0.003", "ac-fair-0.009")
+gains = 1 - np.stack([fair["d1-ac", 0.003], fair["d2-ac", 0.003]]) / fair["a2c", 0.003]
+assert 0.145 < gains.min() and gains.max() < 0.235
+assert (fair["d1-ac", 0.009] < fair["a2c", 0.009]).all() and fair["d2-ac", 0.009].min() > 900
 
 # %% [markdown]
-# VERDICT-FAIR
+# At a rate of 0.003 both architectures end shorter than the baseline on every map, by 15 to 23 %: what sharing is worth in chapter 09 too.
+# At the baseline's own 0.009 one column does as well, and two columns are lost. ($\beta = 5$ multiplies what moves their $f$, chapter 10; a
+# rate that one agent likes is five times too large for the other. "The same setting" is no guarantee of fairness either.) So the figures
+# of section 3.4 have it the wrong way round. They show Distral far behind its baseline. Given what the baseline was given, it is ahead.
 #
 # And soft Q-learning against actor–critic, the comparison of section 3.5? Write down what each had been given.
 
@@ -623,9 +666,13 @@ for what, (name, count, updates) in BUDGETS.items():
     steps = float(np.median(arrays["durations"].mean((1, 2)))) * count if count else float(arrays["rounds"][0, -1])
     ends = float(np.median(arrays["steps"][..., -1], 0).mean())
     print(f"{what:<42}{updates if count else round(steps):>16,}{steps:>14,.0f}{ends:>30.1f}")
+    assert steps == 6000 if count is None else 20_000 < steps < 65_000
 
 # %% [markdown]
-# VERDICT-BUDGET
+# Two budgets, two answers. By **updates** actor–critic is far ahead: 500 or 1000 do what soft Q-learning does in 6000. By **steps of the
+# world** it is far behind: 20 000 to 60 000 against 6000. Which is dearer depends on your problem, and neither is what the thesis's figures
+# count. They count *episodes*, and an episode of an agent that has not learned yet is dear in steps and cheap in updates. At the thesis's
+# setting actor–critic spends ten times the steps of soft Q-learning on its 200 episodes, and gets 200 updates for them.
 #
 # Last in section 3.5, a figure that averages over all five mazes: the four forms of Distral.
 
@@ -651,7 +698,9 @@ plotting.show(
 say("overall")
 
 # %% [markdown]
-# VERDICT-OVERALL
+# The order of the picture is the record's order, and it holds. What it is *about* is another matter. All that the four forms share is the
+# number of episodes; discount (0.95 or 0.999), updates and learning rate go with the framework, not with Distral. In the last table two
+# columns by actor–critic ended shorter than two columns by soft Q-learning do.
 #
 # ### Exercise 11.2 · budget a comparison  (●●○ · 8 min)
 # Actor–critic updates once an episode, soft Q-learning once a step. Before you compare the two, write down what each has been given. From
@@ -969,15 +1018,27 @@ say("ten-steps", "ten-steps-tables")
 # Every claim of chapter 3 that this course has judged, with the thesis's networks and with tables.
 
 # %%
+words = {}
 print(f"{'':<34}{'networks':<26}tables")
 for name, claim in claims.items():
     if claim.thesis.startswith("3") and not name.endswith("-tables") and all(one in results.names() for one in claim.needs):
         other = claims.get(f"{name}-tables")
         tables = reporting.judge(other, results.stored).verdict if other else ""
-        print(f"§{claim.thesis:<7}{name:<30}{reporting.judge(claim, results.stored).verdict:<26}{tables}".rstrip())
+        words[name] = reporting.judge(claim, results.stored).verdict
+        print(f"§{claim.thesis:<7}{name:<30}{words[name]:<26}{tables}".rstrip())
+order = [name for name in words if name.startswith(("one-column-worse", "two-columns-better", "ac-unsolved", "overall"))]
+causes = ("low-beta-overflows", "more-tasks-worse", "ac-variance", "ac-rate", "ac-more-tasks-worse-d1-ac", "ac-more-tasks-worse-d2-ac")
+sizes = [name for name in words if name.startswith(("beta-rivals", "beta-prime-saturates"))]
+spoiled = {"two-columns-better-78", "two-columns-better-45678", "two-columns-better-history"}  # by lost runs; see 11.4
+assert {words[name] for name in order if name not in spoiled} <= {"confirmed", "confirmed with a caveat"}
+assert {words[name] for name in (*causes, *sizes)} == {"not confirmed"}
 
 # %% [markdown]
-# VERDICT-ACCOUNT
+# Read it by kinds. Sentences about **order** hold: one column is worse, two columns are better, actor–critic stays unsolved at its setting.
+# Most carry a caveat: not in every run, not from the first episode. Sentences about **causes** mostly do not: no overflow at low $\beta$,
+# no harm from more tasks, no failure by variance or by a learning rate of 0.001. And sentences about **sizes** do not: $\beta' = 5$ does
+# not "rival" two columns, and $\beta' = 10$ is not nearly as good as 100. That is no verdict on this thesis alone. To see who is ahead one
+# needs runs. To say why, one needs an experiment that changes the cause and nothing else; and to say by how much, a prediction.
 #
 # ## 11.15 A checklist, and a paper to try it on
 #

@@ -76,10 +76,11 @@ def test_the_baseline_was_exploring(end):
     exact = soft_q_learning.solve(mdp.stack(list(TASKS.values())), uniform, 0.8, 5.0, 0.999)
     greedy = mdp.expected_steps(mdp.stack(list(TASKS.values())), mdp.greedy_policy(exact.q)).numpy()
     np.testing.assert_allclose(np.median(final(f"sql-45678-greedy{end}"), 0), greedy, rtol=0.1)
-    np.testing.assert_allclose(np.median(final(f"sql-45678-slow{end}"), 0), np.median(final(f"sql-45678{end}"), 0), rtol=0.1)
+    if end:  # with networks that train so long most runs are lost
+        np.testing.assert_allclose(np.median(final(f"sql-45678-slow{end}"), 0), np.median(final(f"sql-45678{end}"), 0), rtol=0.1)
     played = np.median(judges.late_episodes(results.stored(f"sql-45678-greedy{end}")).mean(-1), 0)
     recorded = np.array([one.steps_151_200 for one in results.recorded("sql-45678")])
-    np.testing.assert_allclose(played, recorded, rtol=0.25)
+    np.testing.assert_allclose(played, recorded, rtol=0.15)
     assert (played > 3 * greedy).all()
 
 

@@ -158,8 +158,8 @@ def _claims(variant: str) -> list[Claim]:
         found.append(Claim(f"beta-rivals-{maps}{variant}", "3.5.1", text, (better, two), judges.rivals(better, two)))
         text = f"Where one column comes to rest {where} is known without training, for beta' = 1."
         found.append(Claim(f"fixed-point-{maps}{variant}", "", text, (one,), judges.predicted({1.0: one})))
-    text = "A baseline that explores for 1000 episodes learns the mazes as well as one with Distral's schedule; it only acts worse."
-    slow, quick = f"sql-45678-slow{variant}", f"sql-45678{variant}"
+    text = "The baseline that explores for 1000 episodes learns the mazes as well as one with Distral's schedule; it only acts worse."
+    slow, quick = f"sql-45678-greedy{variant}", f"sql-45678{variant}"
     found.append(Claim(f"baseline-was-exploring{variant}", "3.3.2", text, (slow, quick), judges.exploring(slow, quick)))
     text = "Low beta diverges because the exponentials overflow (maps 4, 5)."
     names = (f"lowbeta-1{variant}", f"lowbeta-4{variant}")
