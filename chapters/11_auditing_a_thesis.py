@@ -294,9 +294,9 @@ for group in GROUPS:
 # ## 11.4 Runs that get lost
 #
 # Something in the picture is ugly, and it is ours. On the long mazes orange lines reach their dashes and rise again, and bands that should
-# be narrow are wide. Single runs have *lost* what they knew. Chapter 09 saw this and named a suspect: line 14 takes its target from the very network
-# that it changes. A suspicion is cheap. Here is the experiment: the same twenty seeds, and a target network that follows every 200 rounds
-# (chapter 03). Nothing else is changed.
+# be narrow are wide. Single runs have *lost* what they knew. Chapter 09 saw this and named a suspect: line 14 takes its target from the
+# very network that it changes. A suspicion is cheap. Here is the experiment: the same twenty seeds, and a target network that follows every
+# 200 rounds (chapter 03). Nothing else is changed.
 
 # %%
 print("share of runs and maps that end beyond 900 steps (exact policies, without random actions)")
@@ -1110,8 +1110,8 @@ _ = check("11.4", confound)
 # ## What you learned
 #
 # - Ask three witnesses, the record, the exact answer and many runs of your own; and ask them the same question.
-# - A verdict is a function of data, with one bar for all claims of a kind. Most of the thesis's sentences about *order* hold; most about *causes* do
-#   not.
+# - A verdict is a function of data, with one bar for all claims of a kind. Most of the thesis's sentences about *order* hold; most about
+#   *causes* do not.
 # - Comparisons fail by what they do not mention: a schedule, a learning rate ninety times as large, a number not added back, a cap.
 # - What is too good wants an explanation as much as what is too bad.
 # - One run may say the opposite of twenty. How often can be computed.
