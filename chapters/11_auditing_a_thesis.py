@@ -406,7 +406,11 @@ for k, axes in enumerate(grid):
 grid[0].set_ylabel("steps of an episode, exploring")
 plotting.label_lines(grid[1])
 plotting.provenance(grid[0], loc="upper right")
-plotting.show(figure, alt="For twelve values of β′ recorded points and 20 runs lie along a curve computed without training, but for lost networks at 1.")
+plotting.show(
+    figure,
+    alt="For twelve values of β′ recorded points and medians of 20 runs lie along a curve computed without training, but for networks lost at "
+    "β′ = 1 on map 4.",
+)
 centres = {"recorded": told, "tables, median run": np.median(trained["-tables"], 0), "networks, median run": np.median(trained[""], 0)}
 for what, found in centres.items():
     for k, number in enumerate((4, 5)):
