@@ -408,7 +408,7 @@ plotting.label_lines(grid[1])
 plotting.provenance(grid[0], loc="upper right")
 plotting.show(
     figure,
-    alt="For twelve values of β′ recorded points and medians of 20 runs lie along a curve computed without training, but for networks lost at "
+    alt="For twelve values of β′ recorded points and medians of 20 runs lie along a curve computed without training, except networks at "
     "β′ = 1 on map 4.",
 )
 centres = {"recorded": told, "tables, median run": np.median(trained["-tables"], 0), "networks, median run": np.median(trained[""], 0)}
