@@ -255,7 +255,7 @@ def curves(methods, exact, low, high):
     handles = [Line2D([], [], color=plotting.COLOURS[LOOK[method][1]], linewidth=3, label=LOOK[method][0]) for method in methods]
     handles += [
         Line2D([], [], color=plotting.GREY, label="learned, 20 runs: interquartile\nmean of ten episodes, 95 % band"),
-        Line2D([], [], color=plotting.GREY, label="exact, at rest", **plotting.LOOKS[plotting.EXACT]),
+        Line2D([], [], color=plotting.GREY, label="exact", **plotting.LOOKS[plotting.EXACT]),
         Line2D([], [], color=plotting.GREY, label="recorded by the thesis", marker="o", linestyle="none", markerfacecolor="white"),
     ]
     figure.legend(handles=handles, loc="upper right", bbox_to_anchor=(0.985, 0.97))
@@ -576,10 +576,10 @@ print(f"{'our networks, 5 moves, once':<34}" + row(np.median(late("d2-sql-45678"
 assert min(off, key=off.get) == (5, "once") and off[5, "twice"] > 10
 
 # %% [markdown]
-# One candidate is out: with five moves and entropy counted twice these agents would live at $\beta = 2.5$, where two columns on these mazes
-# never arrive. Of the others, the algorithm *as the thesis prints it* is the nearest. The rest of its distance has a plain reason: the
-# record was made 150 to 200 episodes into training, and our own networks, which certainly run the printed algorithm, are above their
-# resting point by then too. That is evidence, not proof. It is how far one can get from numbers alone.
+# One candidate is out: with five moves and entropy counted twice these agents would live at $\beta = 2.5$, where two columns hardly ever
+# arrive. Of the others, the algorithm *as the thesis prints it* is the nearest. A part of its distance has a plain reason: the record was
+# made 150 to 200 episodes into training, and our own networks, which certainly run the printed algorithm, are a little above their resting
+# point by then too. For the rest we have none. That is evidence, not proof. It is how far one can get from numbers alone.
 #
 # ## 11.9 Actor–critic, figure by figure
 #
@@ -1009,7 +1009,7 @@ for name in ("sql10-sql", "sql10-d2-sql", "sql10-sql-tables", "sql10-d2-sql-tabl
 say("ten-steps", "ten-steps-tables")
 
 # %% [markdown]
-# With tables the claim holds, with the caveat that you know: always shorter at the end, faster at first in most runs. With the thesis's
+# With tables the claim holds, with the caveat that you know: shorter at the end, and faster at first in most runs. With the thesis's
 # networks *we* have nothing to show: not one of the five mazes is ever solved by the median run, of either algorithm. The picture is that
 # of a divergence, and chapter 06 has its reason. Our ten-step target adds $\frac\alpha\beta\log\hat\pi_0 - \frac1\beta\log\hat\pi_i$ of
 # nine remembered actions *as the present policies see them*. That is right at the optimum. On the way there, an action that was random when
