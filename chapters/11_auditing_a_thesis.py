@@ -311,6 +311,9 @@ for name in ("d1-sql-45678", "target-d1-sql-45678"):
     print(f"{name:<22}medians at the end{row(ends)}")
 exact = steps_of(policies("d1-sql", ALL).exp(), ALL)
 print(f"{'exact':<22}medians at the end{row(exact)}")
+first = {name: float(np.median(episodes(f"{name}d2-sql-45678")[..., :50].mean(-1))) for name in ("", "target-")}
+print(f"first 50 episodes of two columns, median of runs and maps: {first['']:.0f} steps, with a target network {first['target-']:.0f}")
+assert first["target-"] > 1.2 * first[""]
 assert lost["d1-sql"][1] > 0.4 and max(with_target for *_, with_target in lost.values()) <= 0.02
 assert (np.abs(np.median(results.stored("target-d1-sql-45678").arrays["steps"][..., -1], 0) / exact - 1) < 0.1).all()
 
