@@ -287,10 +287,10 @@ _ = check("3.2", my_target)
 # %% [markdown]
 # ### Three details of the loop
 #
-# **The gradient is written out.** `q.backward(loss_gradient(...))` is what `loss(...).backward()` does, by hand: the derivative of the
-# square is $2\,(Q(s_j,a_j) - y_j)/B$ for the action that was taken and 0 for the others, and from there it goes back through the layers.
-# For networks as small as these that is much faster than autograd. You need not read the layers' part, if you can see that it is right: the
-# next cell compares it.
+# **The loss that you read is the loss that is descended.** `q.descend(loss(...))` has PyTorch differentiate the printed `loss` down to the
+# action values: $2\,(Q(s_j,a_j) - y_j)/B$ for the action that was taken and 0 for the others. From there a few lines of matrix products go
+# back through the layers, which for networks as small as these is faster than autograd. You need not read them, if you can see that they
+# are right: the next cell compares.
 #
 # **One evaluation for all states.** Where states are numbered and few, the network is evaluated once on all S states and rows are looked
 # up. The gradient is that of the minibatch: a state that is drawn twice is looked up twice.
@@ -299,15 +299,15 @@ _ = check("3.2", my_target)
 # over lanes would divide it by 20. And each lane's gradient is clipped by its own norm.
 
 # %%
-show_source(dqn.loss_gradient)
+show_source(dqn.ActionValues.descend, dqn.ActionValues.backward)
 state, action = (lane.uniform(64) * len(q_star)).long(), (lane.uniform(64) * 5).long()
 y = lane.uniform(64).float()
 
 
 def by_hand(y):
-    """The agent's way: all states at once, looked up, the gradient written out. Returns its action values, with their gradient."""
+    """The agent's way: all states at once, looked up, and back through the layers. Returns its action values, with their gradient."""
     q = dqn.ActionValues(network, maze.features[None])
-    q.backward(dqn.loss_gradient(q(state), action, y))
+    q.backward(dqn.loss(q(state), action, y))
     return q
 
 

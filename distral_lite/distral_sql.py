@@ -169,13 +169,6 @@ def q_loss(f: Tensor, window: Window, target: Tensor) -> Tensor:
     return 0.5 * (target - f.flatten(2).gather(-1, place)).square().mean(-1)
 
 
-def q_gradient(f: Tensor, window: Window, target: Tensor) -> Tensor:
-    """The derivative of `q_loss` with respect to f, written out: (f(S, A) - y) / B where the minibatch was, [R, K, S, A]."""
-    flat, place = f.flatten(2), window.state[..., 0] * f.shape[-1] + window.action[..., 0]
-    error = (flat.gather(-1, place) - target) / place.shape[-1]
-    return torch.zeros_like(flat).scatter_add_(-1, place, error).view_as(f)
-
-
 def distillation_loss(h: Tensor, state: Tensor, action: Tensor, time: Tensor, discount: float) -> Tensor:
     """What line 23 descends, (2.68) negated: the mean of -gamma^t log pi_0(A | S) over the minibatches of all tasks; one number a run.
 
@@ -196,18 +189,6 @@ def distillation_loss(h: Tensor, state: Tensor, action: Tensor, time: Tensor, di
     return -(discount ** time.flatten(1).to(h.dtype) * chosen).mean(-1)
 
 
-def distillation_gradient(h: Tensor, state: Tensor, action: Tensor, time: Tensor, discount: float) -> Tensor:
-    """The derivative of `distillation_loss` with respect to h, written out; arguments as there. Returns [R, 1, S, A].
-
-    With w(s, a) the mean weight gamma^t of the pairs (s, a) drawn, it is w(s) pi_0(a | s) - w(s, a): it rests at the weighted mean.
-    """
-    runs, _, states, actions = h.shape
-    place, weight = (state * actions + action).flatten(1), discount ** time.flatten(1).to(h.dtype)
-    share = h.new_zeros(runs, states * actions).scatter_add_(-1, place, weight / place.shape[-1]).view(runs, 1, states, actions)
-    return share.sum(-1, keepdim=True) * h.softmax(-1) - share
-
-
-@torch.inference_mode()  # nothing here needs autograd's book-keeping: the gradients are written out
 def train(
     tasks: Sequence[MDP],
     config: Config,
@@ -236,10 +217,9 @@ def train(
     world = lanes.make_world(tasks, seeds, task_ids, config.max_episode_steps, device=config.device)
     act, replay, first = (lanes.LaneRandom(seeds, task_ids, stream=i, device=config.device) for i in (1, 2, 3))
     network, shared = _initial(world, config, first, lanes.LaneRandom(seeds, [0], stream=4, device=config.device))  # lines 2, 3
-    f_adam, h_adam = networks.adam(network.parameters, config.learning_rate), networks.adam(shared.parameters, config.distil_rate)
     features = world.features.expand(world.runs, -1, -1, -1)
     f, h = network(features), shared(features[:, :1])
-    f_target = f.clone()  # a target network's values of all states
+    f_target = f.detach().clone()  # a target network's values of all states
     memory, run, task = _memory(world, config), torch.arange(world.runs)[:, None], torch.arange(world.tasks)
     log, kept = lanes.EpisodeLog(world.runs, world.tasks), {0: _agent(f, h, config)}
     wanted = {round(config.steps * i / config.snapshots) for i in range(1, config.snapshots + 1)}
@@ -248,23 +228,22 @@ def train(
         for t in trange(1, config.steps + 1, disable=not progress):  # lines 7 and 8, all tasks at once
             decay = torch.exp(-episode / config.epsilon_episodes)
             epsilon = config.epsilon_end + (config.epsilon_start - config.epsilon_end) * decay
-            policy = task_policy(f, h, config)[run, task, state].exp()
+            policy = task_policy(f.detach(), h.detach(), config)[run, task, state].exp()
             action = lanes.sample(mix(policy, epsilon).cumsum(-1), act.uniform(1)[..., 0])  # line 9
             seen = world.step(action)  # line 10
             new = Window(state, action, seen.reward, seen.next_observation, seen.terminal, seen.truncated)
             _store(memory, Memory(new, time), t - 1)  # line 11
             if t >= config.n_steps:  # line 12
                 window = draw(memory.window, t, replay.uniform(config.batch), config.n_steps)  # line 13
-                network.backward(q_gradient(f, window, q_target(window, f_target, h, config)))  # line 14
-                f_adam.step()  # line 15
+                y = q_target(window, f_target, h, config)  # line 14
+                network.descend(q_loss(f, window, y))  # line 15
                 if config.distil:  # lines 17 to 23
                     place = _newest(memory, t, replay.uniform(config.batch), config.distil_memory)
                     chosen = (ring.gather(-1, place) for ring in (memory.window.state, memory.window.action, memory.time))
-                    shared.backward(distillation_gradient(h, *chosen, config.discount))
-                    h_adam.step()
+                    shared.descend(distillation_loss(h, *chosen, config.discount))  # line 23
                     h = shared(features[:, :1])
                 f = network(features)
-            f_target = f.clone() if t % config.target_every == 0 else f_target
+            f_target = f.detach().clone() if t % config.target_every == 0 else f_target
             state, episode, time = seen.observation, episode + seen.done, torch.where(seen.done, 0, time + 1)  # line 16
             log.record(seen)
             if t in wanted:
@@ -286,7 +265,7 @@ def _initial(
     if config.hidden is not None:
         network = networks.mlp(sizes, of_tasks.uniform)
         shared = networks.mlp(sizes, of_runs.uniform) if config.distil else shared
-    return networks.ByHand(network), networks.ByHand(shared)
+    return networks.ByHand(network, config.learning_rate), networks.ByHand(shared, config.distil_rate if config.distil else None)
 
 
 def _memory(world: lanes.World, config: Config) -> Memory:
@@ -311,15 +290,13 @@ def _newest(memory: Memory, stored: int, uniform: Tensor, newest: int) -> Tensor
 
 
 def _agent(f: Tensor, h: Tensor, config: Config) -> Agent:
-    """A copy, its policies normalised in float64 so that they can be evaluated exactly; ordinary tensors that autograd may use."""
-    with torch.inference_mode(False):
-        f, h = f.clone().double(), h.clone().double()
-        return Agent(distilled_policy(h).squeeze(1), task_policy(f, h, config), f)
+    """A copy, its policies normalised in float64 so that they can be evaluated exactly."""
+    f, h = f.detach().clone().double(), h.detach().clone().double()
+    return Agent(distilled_policy(h).squeeze(1), task_policy(f, h, config), f)
 
 
 def _run(kept: dict[int, Agent], log: lanes.EpisodeLog) -> Run:
     """Puts the results together."""
     agents = list(kept.values())
-    with torch.inference_mode(False):
-        policies = torch.stack([agent.log_pi0 for agent in agents], 1), torch.stack([agent.log_pi for agent in agents], 2)
-        return Run(agents[-1], History(log.durations(), log.returns(), torch.tensor(list(kept)), *policies))
+    policies = torch.stack([agent.log_pi0 for agent in agents], 1), torch.stack([agent.log_pi for agent in agents], 2)
+    return Run(agents[-1], History(log.durations(), log.returns(), torch.tensor(list(kept)), *policies))

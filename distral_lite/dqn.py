@@ -143,24 +143,8 @@ def loss(q: Tensor, action: Tensor, target: Tensor) -> Tensor:
     return (target - chosen).square().mean(-1)
 
 
-def loss_gradient(q: Tensor, action: Tensor, target: Tensor) -> Tensor:
-    """The derivative of `loss` with respect to q: 2 (Q(s, a) - y) / B for the action that was taken, 0 for the others.
-
-    Args:
-        q: [..., B, A], the network's values of the observations.
-        action: [..., B] int64, what was done.
-        target: [..., B], y.
-
-    Returns:
-        [..., B, A]. It holds no mean over lanes: each lane descends its own loss.
-    """
-    action = action.unsqueeze(-1)
-    error = q.gather(-1, action) - target.unsqueeze(-1)
-    return torch.zeros_like(q).scatter_(-1, action, error * (2 / action.shape[-2]))
-
-
 class ActionValues:
-    """A network as a function from observations to action values, with its gradient.
+    """A network as a function from observations to action values, which can descend a loss made of them.
 
     Here, and only here, it is decided how observations are evaluated. Features are evaluated one by one. Where states are numbered, all S
     of them are evaluated at once and looked up: until the parameters change, acting, the minibatch and its gradient share that evaluation.
@@ -168,14 +152,22 @@ class ActionValues:
     Args:
         network: parameters [R, K, ...].
         features: [K, S, N], `World.features`; None where observations are features themselves.
+        learning_rate: Adam's; None for a target network.
+        clip_norm: longest gradient of a lane; None: any.
 
     Attributes:
-        parameters: the network's numbers, a copy, which an optimiser may change.
+        parameters: the network's numbers, a copy, in one piece.
     """
 
-    def __init__(self, network: networks.MLP | networks.Table, features: Tensor | None) -> None:
+    def __init__(
+        self,
+        network: networks.MLP | networks.Table,
+        features: Tensor | None,
+        learning_rate: float | None = None,
+        clip_norm: float | None = None,
+    ) -> None:
         """Copies the network and evaluates all states, where there are."""
-        self._by_hand = networks.ByHand(network)
+        self._by_hand = networks.ByHand(network, learning_rate, clip_norm)
         self.parameters, self.network = self._by_hand.parameters, self._by_hand.network
         self._features = None if features is None else features.expand(*self.parameters.rows.shape[:2], -1, -1)
         self.renew()
@@ -187,18 +179,18 @@ class ActionValues:
 
     def __call__(self, observation: Tensor) -> Tensor:
         """The values [R, K, B, A] of observations [R, K, B, N] or state numbers [R, K, B]."""
-        self._seen = observation
         return self._by_hand(observation) if self._features is None else networks.at(self._values, observation)
 
-    def backward(self, gradient: Tensor) -> None:
-        """Sets the parameters' `grad`, given the derivative of the loss with respect to the values last returned, [R, K, B, A]."""
-        if self._features is not None:  # a state's gradient is the sum of those of the places where it was looked up
-            place = self._seen.unsqueeze(-1).expand_as(gradient)
-            gradient = torch.zeros_like(self._values).scatter_add_(-2, place, gradient)
-        self._by_hand.backward(gradient)
+    def backward(self, loss: Tensor) -> None:
+        """Sets the parameters' `grad` to the derivative of the sum of a loss [R, K] that is made of the values last returned."""
+        self._by_hand.backward(loss)
+
+    def descend(self, loss: Tensor) -> None:
+        """One step down the sum of a loss [R, K] that is made of the values last returned, each lane by itself."""
+        self._by_hand.descend(loss)
+        self.renew()
 
 
-@torch.inference_mode()  # nothing here needs autograd's book-keeping: the gradient is written out
 def train(
     tasks: Sequence[Any], config: Config, seeds: Sequence[int], task_ids: Sequence[int] | None = None, progress: bool = False
 ) -> Run:
@@ -221,8 +213,8 @@ def train(
     task_ids = range(len(tasks)) if task_ids is None else task_ids
     world = lanes.make_world(tasks, seeds, task_ids, config.max_episode_steps, config.exploring_starts, config.device)
     network = _initial_network(world, config, lanes.LaneRandom(seeds, task_ids, stream=2, device=config.device))  # line 2
-    q, q_target = ActionValues(network, world.features), ActionValues(network, world.features)  # line 3: theta^- = theta
-    optimiser = networks.adam(q.parameters, config.learning_rate)
+    q = ActionValues(network, world.features, config.learning_rate, config.clip_norm)
+    q_target = ActionValues(network, world.features)  # line 3: theta^- = theta
     random, log = lanes.LaneRandom(seeds, task_ids, stream=1, device=config.device), lanes.EpisodeLog(world.runs, world.tasks)
     kept = {0: q.network()}
     wanted = {round(config.steps * i / config.snapshots) for i in range(1, config.snapshots + 1)}
@@ -230,18 +222,14 @@ def train(
     memory = Replay(config.capacity, observation)  # line 1
     try:
         for t in trange(1, config.steps + 1, disable=not progress):  # lines 4 and 6: episode after episode, step after step
-            action = act(q(observation.unsqueeze(2)).squeeze(2), epsilon_at(t - 1, config), random.uniform(2))  # lines 7 and 8
+            action = act(q(observation.unsqueeze(2)).detach().squeeze(2), epsilon_at(t - 1, config), random.uniform(2))  # lines 7 and 8
             seen = world.step(action)  # line 9; line 10, preprocessing, is the world's business
             ended = seen.done if config.timeouts_are_goals else seen.terminal
             memory.add(observation, action, seen.reward, seen.next_observation, ended)  # line 11
             if t >= config.learning_starts and t % config.update_every == 0:
                 batch = memory.sample(random.uniform(config.batch))  # line 12
                 y = td_target(batch.reward, config.discount * ~batch.terminal, q_target(batch.next_observation))  # line 13
-                q.backward(loss_gradient(q(batch.observation), batch.action, y))  # line 14
-                if config.clip_norm is not None:
-                    networks.clip_gradients(q.parameters, config.clip_norm)
-                optimiser.step()
-                q.renew()
+                q.descend(loss(q(batch.observation), batch.action, y))  # line 14
             if t % config.target_every == 0:  # line 15: every C steps
                 networks.copy_into(q_target.parameters, q.parameters)
                 q_target.renew()
@@ -264,10 +252,8 @@ def _initial_network(world: lanes.World, config: Config, random: lanes.LaneRando
 
 
 def _run(kept: dict[int, Any], log: lanes.EpisodeLog, features: Tensor | None) -> Run:
-    """Puts the results together, as ordinary tensors that autograd may use again."""
-    with torch.inference_mode(False):
-        checkpoints = tuple(networks.copy(network) for network in kept.values())
-        all_states = None if features is None else features.clone()
-        snapshots = None if features is None else torch.stack([networks.on_states(network, all_states) for network in checkpoints], dim=2)
-        history = History(log.durations(), log.returns(), torch.tensor(list(kept)), checkpoints, snapshots)
-        return Run(Agent(checkpoints[-1]), history)
+    """Puts the results together."""
+    checkpoints = tuple(kept.values())
+    snapshots = None if features is None else torch.stack([networks.on_states(network, features) for network in checkpoints], dim=2)
+    history = History(log.durations(), log.returns(), torch.tensor(list(kept)), checkpoints, snapshots)
+    return Run(Agent(checkpoints[-1]), history)

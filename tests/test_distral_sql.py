@@ -204,24 +204,6 @@ def test_bad_tasks_and_seeds():
         distral_sql.train(maps(4), Config(), [0, 0])
 
 
-def test_the_written_out_gradients_are_those_of_the_losses():
-    """Against autograd, with pairs drawn more than once and several runs and tasks."""
-    generator = torch.Generator().manual_seed(3)
-    runs, tasks, states, actions, batch = 2, 3, 4, 5, 40
-    f = random_values(4, runs, tasks, states, actions).requires_grad_()
-    h = random_values(5, runs, 1, states, actions).requires_grad_()
-    state = torch.randint(states, (runs, tasks, batch), generator=generator)
-    action = torch.randint(actions, (runs, tasks, batch), generator=generator)
-    time = torch.randint(50, (runs, tasks, batch), generator=generator)
-    target = random_values(6, runs, tasks, batch)
-    drawn = soft_q_learning.Window(*(x.unsqueeze(-1) for x in (state, action, target, state, state > 99, state > 99)))
-    (by_autograd,) = torch.autograd.grad(distral_sql.q_loss(f, drawn, target).sum(), f)
-    torch.testing.assert_close(distral_sql.q_gradient(f.detach(), drawn, target), by_autograd, rtol=0, atol=1e-14)
-    (by_autograd,) = torch.autograd.grad(distral_sql.distillation_loss(h, state, action, time, 0.9).sum(), h)
-    found = distral_sql.distillation_gradient(h.detach(), state, action, time, 0.9)
-    torch.testing.assert_close(found, by_autograd, rtol=0, atol=1e-14)
-
-
 def test_autograd_can_go_on_with_what_was_learned():
     run = distral_sql.train(maps(4, 5), Config(steps=20, snapshots=2, **TABLE), [0])
     h = run.agent.log_pi0.requires_grad_()

@@ -43,7 +43,7 @@ def test_one_step_along_the_gradient_on_a_table_is_the_update_of_q_learning():
     table = networks.table(1, 1, 4, 3, value=2.0)
     q = dqn.ActionValues(table, torch.zeros(1, 4, 1))
     y = dqn.td_target(torch.tensor([[[1.0]]]), torch.tensor([[[0.9]]]), q(torch.tensor([[[3]]])))
-    q.backward(dqn.loss_gradient(q(torch.tensor([[[2]]])), torch.tensor([[[1]]]), y))
+    q.backward(dqn.loss(q(torch.tensor([[[2]]])), torch.tensor([[[1]]]), y))
     q.parameters.rows.sub_(0.5 * q.parameters.rows.grad)
     wanted = torch.full((1, 1, 4, 3), 2.0)
     wanted[0, 0, 2, 1] = 1.0 + 0.9 * 2.0
@@ -66,14 +66,6 @@ def test_actions_are_greedy_or_uniform():
     assert dqn.act(q, 1.0, torch.tensor([0.999, 0.99])) == 3
 
 
-def test_loss_gradient_is_autograds():
-    random = np.random.default_rng(0)
-    q = torch.from_numpy(random.normal(size=(2, 3, 7, 5))).requires_grad_()
-    action, y = torch.from_numpy(random.integers(5, size=(2, 3, 7))), torch.from_numpy(random.normal(size=(2, 3, 7)))
-    (wanted,) = torch.autograd.grad(dqn.loss(q, action, y).sum(), q)
-    torch.testing.assert_close(dqn.loss_gradient(q.detach(), action, y), wanted)
-
-
 @pytest.mark.parametrize("hidden", [(64, 128, 64), ()])
 def test_gradients_of_lookup_minibatch_and_autograd_are_one(hidden):
     """Evaluating a network once on all S states and looking up is the minibatch's evaluation: same values, same gradient."""
@@ -85,8 +77,8 @@ def test_gradients_of_lookup_minibatch_and_autograd_are_one(hidden):
     found = []
     for q, observation in ((dqn.ActionValues(network, features), state), (dqn.ActionValues(network, None), seen)):
         values = q(observation)
-        q.backward(dqn.loss_gradient(values, action, y))
-        found.append((values, q.parameters.rows.grad))
+        q.backward(dqn.loss(values, action, y))
+        found.append((values.detach(), q.parameters.rows.grad))
     networks.adam(network, 1e-3)
     values = networks.apply(network, seen)
     dqn.loss(values, action, y).sum().backward()

@@ -84,12 +84,12 @@ def test_backpropagation_by_hand_is_autograds(sizes, precision, lanes_):
     for seed, inputs in enumerate((7, 1, 7)):  # the second seven find the memory of the first in use
         x, weight = (numbers(*lanes_, inputs, size, seed=s).to(precision) for size, s in ((5, seed), (3, 10 + seed)))
         before, outputs = x.clone(), networks.apply(network, x)
-        torch.testing.assert_close(by_hand(x), outputs, **room)
+        torch.testing.assert_close(by_hand(x).detach(), outputs.detach(), **room)
         assert torch.equal(x, before)  # the inputs were not written over
         for tensor in networks.parameters(network):
             tensor.grad = None
         (outputs * weight).sum().backward()
-        by_hand.backward(weight)  # the derivative of that sum with respect to the outputs
+        by_hand.backward((by_hand(x) * weight).sum((-2, -1)))
         wanted = networks.each(lambda tensor: tensor.grad, network)
         found = networks.unpack(networks.Packed(by_hand.parameters.rows.grad), network)
         for mine, theirs in zip(*map(networks.parameters, (found, wanted)), strict=True):
@@ -103,8 +103,8 @@ def test_backpropagation_by_hand_through_a_table(shape):
     table, weight = networks.Table(numbers(*shape).double()), numbers(*shape, seed=1).double()
     by_hand = networks.ByHand(table)
     assert torch.equal(by_hand(None), table.values)
-    by_hand.backward(weight)
-    by_hand.backward(weight)  # written over, not added
+    for _ in range(2):  # written over, not added
+        by_hand.backward((by_hand(None) * weight).sum((-2, -1)))
     values = table.values.clone().requires_grad_()
     (wanted,) = torch.autograd.grad((values * weight).sum(), values)
     assert torch.equal(networks.unpack(networks.Packed(by_hand.parameters.rows.grad), table).values, wanted)
@@ -117,7 +117,7 @@ def test_a_network_by_hand_follows_its_parameters_and_leaves_the_original_alone(
     assert all(torch.equal(one, two) for one, two in zip(*map(networks.parameters, (taken, network)), strict=True))
     by_hand.parameters.rows[1, 2] += 0.01
     moved = networks.each(lambda tensor: tensor + 0.01 * torch.eye(6)[5].view(2, 3, 1, 1), network)
-    torch.testing.assert_close(by_hand(x), networks.apply(moved, x))
+    torch.testing.assert_close(by_hand(x).detach(), networks.apply(moved, x))
     torch.testing.assert_close(networks.apply(taken, x), networks.apply(drawn(), x))
 
 

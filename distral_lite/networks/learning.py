@@ -115,21 +115,24 @@ class Layer(NamedTuple):
 
 
 class ByHand:
-    """A network evaluated and differentiated without autograd, on memory that is allocated once.
+    """A network that learns: evaluated and backpropagated without autograd, on memory that is allocated once.
 
-    Autograd gives the same, but on networks as small as ours it spends more time on its own account than on arithmetic; and new
-    memory for many lanes' results is handed out by the operating system page by page at every step, which costs as much again.
+    The loss is autograd's: `descend` has it differentiated down to the network's outputs, which is a small graph, and takes it from
+    there. Autograd would do that part too, but on networks as small as ours it spends more time on its own account than on arithmetic;
+    and new memory for many lanes' results is handed out by the operating system page by page at every step, which costs as much again.
 
     Args:
         network: parameters [R, K, ...]; they are copied.
+        learning_rate: Adam's; None for a network that does not learn.
+        clip_norm: longest gradient of a lane; None: any.
 
     Attributes:
-        parameters: the copy, which an optimiser may change. `backward` writes into the `grad` of its rows.
+        parameters: the copy, in one piece.
     """
 
-    def __init__(self, network: MLP | Table) -> None:
+    def __init__(self, network: MLP | Table, learning_rate: float | None = None, clip_norm: float | None = None) -> None:
         """Copies the network."""
-        self.parameters, self._like = pack(network), network
+        self.parameters, self._like, self._clip_norm = pack(network), network, clip_norm
         rows = self.parameters.rows
         rows.grad = torch.zeros_like(rows)
         self._lanes = rows.shape[:2]
@@ -137,15 +140,35 @@ class ByHand:
         self._memory: dict[int, list[list[Tensor]]] = {}  # see `_hidden`
         if isinstance(network, MLP):
             self._layers = [Layer.of(*pieces) for pieces in zip(*self._network, *self._gradient, strict=True)]
+        self._adam = None if learning_rate is None else Adam(self.parameters, learning_rate)
 
     def network(self) -> MLP | Table:
         """A copy of the network as it is now, [R, K, ...]."""
         return each(torch.Tensor.contiguous, unpack(copy(self.parameters), self._like))
 
     def __call__(self, x: Tensor | None) -> Tensor:
-        """The outputs [R, K, B, A] for inputs [R, K, B, N], as `networks.apply`; of a table all its values [R, K, S, A], as they stand."""
+        """The outputs [R, K, B, A] for inputs [R, K, B, N], as `networks.apply`; of a table all its values [R, K, S, A], as they stand.
+
+        A loss may be made of them, for `descend`; what else is done with them should take them detached.
+        """
+        self._outputs = self._evaluate(x).requires_grad_()
+        return self._outputs
+
+    def descend(self, loss: Tensor) -> None:
+        """One step of Adam down the sum of a loss, each lane by itself.
+
+        Args:
+            loss: one number a lane (or a run), made of the outputs last returned.
+        """
+        self.backward(loss)
+        if self._clip_norm is not None:
+            clip_gradients(self.parameters, self._clip_norm)
+        self._adam.step()
+
+    @torch.no_grad()
+    def _evaluate(self, x: Tensor | None) -> Tensor:
         if isinstance(self._network, Table):
-            return self._network.values.unflatten(0, self._lanes)
+            return self._network.values.unflatten(0, self._lanes).detach()
         h = x.flatten(0, 1)
         hidden, _ = self._hidden(h.shape[1])
         self._inputs = [h, *hidden]
@@ -155,13 +178,19 @@ class ByHand:
                 functional.leaky_relu_(h, SLOPE)
         return h.view(*self._lanes, *h.shape[1:])
 
-    def backward(self, gradient: Tensor) -> None:
-        """Backpropagation: writes the derivative of a loss into the `grad` of the parameters, over what was there.
-
-        With g the gradient at a layer's output and h its input: dW = h^T g, db = sum_B g, and at the layer before (g W^T) * leaky'(h).
+    def backward(self, loss: Tensor) -> None:
+        """Writes the derivative of the sum of a loss into the `grad` of the parameters' rows, over what was there.
 
         Args:
-            gradient: [R, K, B, A], the derivative with respect to the outputs last returned.
+            loss: one number a lane (or a run), made of the outputs last returned.
+        """
+        self._backpropagate(*torch.autograd.grad(loss.sum(), self._outputs))
+
+    @torch.no_grad()
+    def _backpropagate(self, gradient: Tensor) -> None:
+        """From the outputs [R, K, B, A] to the parameters.
+
+        With g the gradient at a layer's output and h its input: dW = h^T g, db = sum_B g, and at the layer before (g W^T) * leaky'(h).
         """
         g = gradient.flatten(0, 1)
         if isinstance(self._gradient, Table):
