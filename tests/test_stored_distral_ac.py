@@ -6,7 +6,7 @@ import pytest
 from distral_lite import results
 from distral_lite.experiments import judges
 from distral_lite.experiments.catalogue import distral_ac as family
-from distral_lite.experiments.experiment import machine_type, run_block
+from distral_lite.experiments.experiment import run_block
 
 SHORTEST = np.array([13, 9, 5, 13, 12])
 PUBLISHED = [one for one in family.EXPERIMENTS if one.name in results.names()]
@@ -29,13 +29,11 @@ def test_stored_runs_are_of_the_catalogues_settings(experiment):
 
 @pytest.mark.parametrize("name", ["d2-ac-45678", "d1-ac-45678-more", "ac-exact-0.99"])
 def test_a_live_run_begins_as_the_stored_one(name):
-    """The probe, run again: the same bits where the machine is of the same type."""
+    """The probe, run again. (Not to the bit: rounding depends on more than the type of the processor.)"""
     stored, (live, _) = results.stored(name), run_block(BY_NAME[name], [0, 1], probe=True)
     kept = {key.removeprefix("probe."): array for key, array in stored.arrays.items() if key.startswith("probe.")}
     assert set(kept) == set(live)
     for key, array in live.items():
-        if stored.about["machine"] == [machine_type()]:
-            assert np.array_equal(array, kept[key], equal_nan=True)
         np.testing.assert_allclose(array, kept[key], rtol=1e-2, atol=1e-2)
 
 
