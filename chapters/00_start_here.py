@@ -351,7 +351,7 @@ assert round(float(middle[0]), 1) == 14.4 and bool((dearer > 990).all())
 # %% [markdown]
 # **What it shows.** (a) Shorter: at β = 20 the prices hardly count, and all five ways are the shortest to within a hundredth of a step. (b)
 # Nobody arrives any more. Being certain now costs more than a step does, so the best thing to do is to dither for ever, and each agent does
-# it on purpose. The thesis met this and took it for a numerical failure; chapter 06 computes where it begins.
+# it on purpose. Chapter 06 computes where it begins, and asks whether the thesis's failures at low β are of this kind.
 #
 # Look at π₀ at α = 0.8: at the fork it is undecided, because there the tasks part; in the corridor it says "right", as all who pass do. (S
 # and G beside π₀ are map 4's.) This is the summary of section 0.5, found this time by solving for everything at once. Whether an agent that

@@ -97,7 +97,8 @@ torch.set_num_threads(1)  # the arrays are small: sharing them out among threads
 # Small letters are numbers, capital letters are random: that is the convention of the thesis (section 2.1.4), and ours.
 #
 # The world of this chapter is map 4 of the thesis. Two rooms, a corridor, five actions (*stay, up, down, left, right*). A step costs 0.1,
-# bumping into a wall 0.5 more, and the step into the goal G earns 1 on top and ends the episode.
+# bumping into a wall 0.5 more, and the step into the goal G earns 1 on top and ends the episode. (*Stay* is this course's choice: an agent
+# that may stand still shows some things more plainly. The mazes of the thesis's author have the other four only.)
 #
 # **Predict.** The agent stands two cells above the goal. It walks *right* (into the wall), *down*, *down*. Which three rewards does it get?
 # What are $G_2$, $G_1$, $G_0$ at γ = 0.9? Compute them backwards; it is less work.
@@ -144,7 +145,7 @@ plotting.show(figure, alt=finding)
 # \qquad\text{(thesis 2.3, corrected)}$$
 #
 # > **Erratum.** The thesis prints $P(A_t\mid S_0,\dots,S_t) = P(A_t\mid S_t)$. That is a property of a *policy*, one without memory. The
-# > Markov property is about the *environment's* answer. And where the thesis says "the agent is a Markov decision process", the environment
+# > Markov property is about the *environment's* answer. And where the thesis says “the agent is a Markov Decision Process”, the environment
 # > is one.
 #
 # Does it matter? Take two ways of seeing the same maze. One agent sees its **cell**. The other sees only which of the four **walls** around
@@ -1047,7 +1048,7 @@ plotting.show(figure, alt=finding)
 # the rest of the course. The thesis chooses model-free agents because a model of every task is expensive. We keep the models of our mazes
 # for another reason: they tell us what a learner *should* have found.
 #
-# > **Erratum.** The thesis prints "Dina-Q". The algorithm is Dyna-Q (Sutton, 1990).
+# > **Erratum.** The thesis prints “Dina-Q”. The algorithm is Dyna-Q (Sutton, 1990).
 
 # %% [markdown]
 # ## What you learned
@@ -1100,7 +1101,7 @@ plotting.show(figure, alt=finding)
 # | where | printed | right |
 # |---|---|---|
 # | 2.3 | $P(A_t\mid S_0 \dots S_t) = P(A_t\mid S_t)$ | a statement about $S_{t+1}, R_{t+1}$, given $S_t, A_t$ |
-# | above 2.3 | "the agent is a Markov Decision Process" | the environment is one |
+# | above 2.3 | “the agent is a Markov Decision Process” | the environment is one |
 # | above 2.7 | $P_\pi(S_{t+1}\mid S_t,A_t) = \mathbb E_\pi[S_{t+1}\mid S_t, A_t]$ | $P_\pi(s'\mid s)$, and no mean of a state |
 # | above 2.7 | $R_\pi(S_t,A_t)$ | $R_\pi(s)$: averaged over the action |
 # | 2.8, and the first line of 2.7 | $R_t$ | $\mathbb E[R_{t+1}\mid s,a]$ |

@@ -832,8 +832,8 @@ assert (tried[0, :, 0] == 1).all() and (tried[1, :, 0] > 0.75).all() and (tried[
 # %% [markdown]
 # ## 2.10 Worse in training, better in testing?
 #
-# Under the box the thesis writes: "It is also known that this algorithm performs worse during training but does better than its
-# counterparts in the testing phase." No source, no condition. Is it true?
+# Under the box the thesis writes: “It is also known that this algorithm performs worse during training but does better than its
+# counterparts in the testing phase”, without a source and without a condition. Is it true?
 #
 # Its *counterparts* are on-policy methods such as SARSA, which put the behaviour's own action in the target. You need not train
 # one. What such a method settles on, if ε stays fixed, is the best policy *among those that explore with that ε*: it plans for
@@ -1001,10 +1001,9 @@ assert math.isclose(expected_maximum(2, 1), 0.5) and (above > 0).all()
 # ## Errata met in this chapter
 #
 # - **Section 2.1.2**: the table of a Q-learning agent is said to approximate $Q_\pi$; it approximates $Q_*$ (section 2.2 here).
-# - **(2.17) and its box**: right as printed. The box knows no time-outs; where episodes are cut, the target bootstraps (section
-#   2.4).
-# - **Last sentence of 2.2**, "worse during training but better in the testing phase": true as an inequality at a fixed ε after
-#   convergence, and sometimes an equality (section 2.10).
+# - **(2.17) and its box**: right as printed. The box knows no time-outs; where episodes are cut, the target bootstraps (section 2.4). -
+#   **Last sentence of 2.2**, “performs worse during training but does better than its counterparts in the testing phase”: true as an
+#   inequality at a fixed ε after convergence, and sometimes an equality (section 2.10).
 #
 # ## Further reading
 #

@@ -428,7 +428,7 @@ assert rho[1] > 0.9 and 10 < half < 200 and means[3] > 0.6 and means[-1] < 0.02
 # a half* independent ones: the variance of its mean is 0.677 of that of a single one, where 32 independent ones would leave 1/32. Drawn
 # from a ring of 10 000, its variance is 0.039, close to 1/32 = 0.031.
 #
-# > **Verdict.** The thesis reports that sampling decoupled transitions "lowers the variance of action value estimates". For the mean over a
+# > **Verdict.** The thesis reports that sampling decoupled transitions “lowers the variance of action value estimates”. For the mean over a
 # > minibatch this is exact, and you can say by how much. It takes a *large* memory: uniform draws from a small one are as alike as
 # > neighbours.
 
@@ -622,7 +622,7 @@ assert (error["as printed"][:, -1] < 0.25).all() and arrived["as printed"] >= 14
 # forgets as fast as it learns. It is no matter of computation either: "newest 32" has as many transitions in each update as the agent that
 # works.
 #
-# > **Verdict.** The thesis reports that replay "improves data efficiency as each transition can be sampled multiple times". Here, with
+# > **Verdict.** The thesis reports that replay “improves data efficiency as each transition can be sampled multiple times”. Here, with
 # > equal experience, it decides between arriving and not. But "newest 32" also uses each transition 32 times. Using it *often* is not what
 # > makes the difference; using it *later, in other company* is.
 #
@@ -642,7 +642,7 @@ assert (gentle_error < 10).sum() >= 15
 # %% [markdown]
 # ## 3.6 The clock is not a goal
 #
-# Algorithm 1 says "if episode terminates". Gymnasium says `terminated` and `truncated`. If you store the second as the first, what is
+# Algorithm 1 says “if episode terminates”. Gymnasium says `terminated` and `truncated`. If you store the second as the first, what is
 # learned? Not noise: another world, and its values can be computed.
 #
 # In a corridor of six cells an agent acts at random, starts anywhere and is cut after 4 steps. Let $c(s)$ be the share of the steps taken
@@ -838,9 +838,9 @@ assert solved == 10 and kept == 2 and max(relapsed) < 150
 #
 # - **Algorithm 1** is right as printed. Line 11 stores four things, line 13 needs a fifth: whether the episode ended. It is silent on
 #   time-outs; they bootstrap (section 3.6).
-# - **Section 2.2.1**, "improves data efficiency as each transition can be sampled multiple times": replay does improve it here; repetition
+# - **Section 2.2.1**, “improves data efficiency as each transition can be sampled multiple times”: replay does improve it here; repetition
 #   alone does not (section 3.5).
-# - **Section 2.2.1**, "lowers the variance of action value estimates": exact for the mean over a minibatch, if the memory is large (section
+# - **Section 2.2.1**, “lowers the variance of action value estimates”: exact for the mean over a minibatch, if the memory is large (section
 #   3.3).
 #
 # ## Further reading

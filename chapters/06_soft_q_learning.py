@@ -433,8 +433,8 @@ print(f"alpha = 1: critical beta {soft_q_learning.critical_beta(maze, uniform, 1
 #
 # ### What the thesis saw
 #
-# The thesis could not make its agent converge at $\beta = 1$. Its section 3.5 says that this "is due to taking the exponent of large
-# numbers", and that subtracting the largest number, which helped at $\beta$ = 2, 3 and 4, "could not prevent numeric overflow" at $\beta =
+# The thesis could not make its agent converge at $\beta = 1$. Its section 3.5 says that this “is due to taking the exponent of large
+# numbers”, and that subtracting the largest number, which helped at $\beta$ = 2, 3 and 4, “could not prevent numeric overflow” at $\beta =
 # 1$. You are in a position to check that. With $\alpha = 0.8$, as in the thesis, compute the optimum at $\beta = 1$ in float64, where
 # nothing overflows:
 

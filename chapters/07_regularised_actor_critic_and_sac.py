@@ -482,7 +482,7 @@ _ = check("7.3", critic_target)
 # with $\hat V_t = V_\theta(s_t) + \Delta_t$ *held fixed*. A policy gradient with its pull to the prior, weighted by $1/\beta$, plus a
 # critic's least squares: an actor–critic.
 #
-# > **Left open in the thesis.** (2.54) uses $\hat V_t$ without saying what it is ("SHOULD CLARIFY WHAT V HAT IS HERE"). It is
+# > **Left open in the thesis.** (2.54) uses $\hat V_t$ without saying what it is (“SHOULD CLARIFY WHAT V HAT IS HERE”). It is
 # > $V_\theta(s_t) + \Delta_t$, with no gradient through it: were it to move with $V_\theta$, the last term would be zero and the equation
 # > false. The expectation in (2.52) is over $a\sim\pi_0$, and (2.54) holds for actions from $\pi_\theta$; where the states come from does
 # > not matter.
@@ -613,7 +613,7 @@ _ = check("7.4", my_three_gradients)
 # >
 # > **Erratum.** (2.56) does the same, and leaves out the discount $\gamma^t$ of the entropies. Then (2.58) would be false.
 #
-# The thesis says that this "is entirely different" from section 7.3. You can judge: set $\alpha = 0$ and $\beta = 1/\kappa$ in chapter 06,
+# The thesis says that this “is entirely different” from section 7.3. You can judge: set $\alpha = 0$ and $\beta = 1/\kappa$ in chapter 06,
 # and a step is paid $-\tfrac1\beta\log\pi$, whose mean is $\kappa H$. The objective is the same, with the prior dropped. (Keep $\alpha = 1$
 # and a *uniform* prior, and it differs by $\kappa\log A$ a step: a constant, but one that is paid for as long as the episode lasts, so the
 # policies differ where ways may be longer or shorter.) What is new in SAC is how it learns: off-policy, from replay, with two $Q$ and a
@@ -852,7 +852,7 @@ assert inputs == [4, 3]
 # - (2.54): $\hat V_t = V_\theta(s_t) + \Delta_t$, held fixed. (2.52): the expectation is over $\pi_0$.
 # - (2.55), (2.56): the entropy is that of $s_t$, not of $s$; (2.56): with its discount $\gamma^t$. (2.60): the target network is
 #   $V_{\psi_{\mathrm{targ}}}$.
-# - Section 2.5.7 calls SAC "entirely different" from regularised actor–critic: its objective is the same with $\alpha = 0$.
+# - Section 2.5.7 calls SAC “entirely different” from regularised actor–critic: its objective is the same with $\alpha = 0$.
 #
 # ## Further reading
 #

@@ -84,7 +84,7 @@ ALPHA, BETA, GAMMA = 0.8, 5.0, 0.999
 # > **Erratum.** Just before (2.62) the thesis writes the regulariser as $\log(\pi_i/\pi_0) - \log\pi_i$. Both terms are *subtracted* from
 # > the reward in (2.62), so the second sign there must be a plus: $C_{\mathrm{KL}}\log(\pi_i/\pi_0) + C_{\mathrm{Ent}}\log\pi_i$.
 # >
-# > **Erratum.** The thesis adds that $\alpha$ "will be strictly less than 1". Nothing requires it: its own section 3.2.1 uses $\alpha =
+# > **Erratum.** The thesis adds that $\alpha$ “will be strictly less than 1”. Nothing requires it: its own section 3.2.1 uses $\alpha =
 # 1$,
 # > which is $C_{\mathrm{Ent}} = 0$.
 
@@ -644,7 +644,7 @@ _ = check("8.4", price_of_leaving)
 #
 # ## Errata met in this chapter
 #
-# - Before (2.62): the sign of the entropy term. "α strictly less than 1" is not required.
+# - Before (2.62): the sign of the entropy term. That α “will be strictly less than 1” is not required.
 # - (2.63): as printed, and the reason why the thesis's one-column agent was slow: its temperature is 1 whatever β says.
 # - (2.65): the factor on the right is $\hat\pi_0^\alpha$, not $\hat\pi_i$.
 # - (2.70), (2.71) and the first term of (2.74): the factor $\gamma^t$ is lost; the second term of (2.74) has it.

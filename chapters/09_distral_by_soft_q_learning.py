@@ -228,7 +228,7 @@ _ = check("9.2", my_target)
 #
 # There is a tempting "improvement" of line 14. The objective pays every step $R + \frac\alpha\beta\log\hat\pi_0 -
 # \frac1\beta\log\hat\pi_i$. So should the target not have this in place of $R$? The thesis author's public code does so (repository
-# clementcmwan/distral_multitask_rl, `dist_2_col_SQL/network.py`); the thesis's line 14 does not. Who is right?
+# clementcmwan/distral_multitask_rl, `dist_2_col_SQL/network.py`, in every commit); the thesis's line 14 does not. Who is right?
 #
 # Line 14 is. $f(S,A)$ is the value of an action that *is given*: nothing is chosen in this step, so no price is paid for choosing. The
 # price of the next choice is inside the soft value at $S'$ already. Whoever adds the regulariser of this step pays every price twice.
@@ -568,7 +568,7 @@ assert ordered
 
 # %% [markdown]
 # **What it shows.** Nobody reached the shortest path, and nobody failed. Each agent found what its own equations say, and stayed there. The
-# one-column agent has not "converged to a local optimum", as section 3.3.1 of the thesis reads its curves: it has arrived. It would need
+# one-column agent has not “converged to a local optimum”, as section 3.3.1 of the thesis reads its curves: it has arrived. It would need
 # ten times the shortest way after a million episodes. Two columns are the only ones that beat learning alone: sharing by itself is no help
 # if the agent cannot act on what is shared.
 #
@@ -607,7 +607,8 @@ assert settled and above >= 0.9 and gap < 0.15
 #
 # These runs were short, and their settings convenient. The course keeps longer ones, 20 of each agent, with the settings of the thesis:
 # distilled from the newest 1000, batches of 128, as many rounds as 200 episodes take. Those with tables (learning rate 0.01) are drawn
-# below, and beside them those with the thesis's networks of 64, 128 and 64 units, as they ended.
+# below, and beside them those with networks of 64, 128 and 64 units and leaky ReLU (the author's program's; the thesis's draft says “a
+# simple 3 layer feedforward neural network with ReLU”), as they ended.
 
 # %%
 SHELF = {"one column": "d1-sql-45678", "one column, β′ = 5": "d1beta-45678", "alone": "sql-45678", "two columns": "d2-sql-45678"}
@@ -765,13 +766,13 @@ assert bool(((close["two columns"] > 1.1) & (close["two columns"] < 1.35)).all()
 # agent was recorded a sixth to a third *above* its resting point: after 200 episodes its $\hat\pi_0$, which is distilled from the newest
 # 1000 transitions by small steps, need not have arrived. Only the baseline is far off, and you know why.
 #
-# Do not take the dots for more than they are. They are one run each. The public code as it stands today has four moves instead of five and
-# adds the price of the present step (9.3), and one cannot tell from the repository which version made which file. A prediction that fits
-# such dots is encouraging; the test of the prediction is section 9.6.
+# Do not take the dots for more than they are. They are one run each. The author's program has four moves where our mazes have
+# five (`envs/gridworld_env.py`, in every commit), and it adds the price of the present step (9.3). So these dots come from another world
+# and another target, and that a prediction fits them is no more than encouraging. The test of the prediction is section 9.6.
 #
-# > **Errata.** Section 3.2.1 (and 3.3.1 after it) speaks of "setting the maximum number of episodes to 100": of *steps in an episode*.
-# > Section 1.1 says that the step limit was changed "from 1000 to 200"; the recorded runs have 1000 steps and 200 episodes, as section
-# > 3.3.1 says.
+# > **Errata.** Section 3.3.1 speaks of “setting the maximum number of episodes to 100”: of *steps in an episode*, as its next sentence
+# > and section 3.2.1 show. Section 1.1 says that the step limit was changed “from 1000 to 200”; the recorded runs have 1000 steps and 200
+# > episodes, as section 3.3.1 says.
 
 # %% [markdown]
 # ## 9.8 The study of β′, before and after training
@@ -831,10 +832,11 @@ assert bool((lengths(points[100].log_pi, mdp.stack(pair)) < 1.01 * torch.tensor(
 # **What it shows.** The thesis's central discovery, from more than ten times the shortest way down to it, lies on a curve without a free
 # parameter, and its recorded figures are within a third of that curve everywhere. What does the curve say that the experiments could not?
 #
-# - **Nothing levels off at 5 to 8.** The thesis concludes that this is "large enough". But a larger $\beta'$ only makes the agent greedier
+# - **Nothing levels off at 5 to 8.** The thesis concludes that this is “large enough”. But a larger $\beta'$ only makes the agent greedier
 #   in $Q_i$, and that goes on until, at 100, it takes the shortest path whenever it is not made to act at random.
-# - **$\beta' = \beta$ is not yet two columns.** Section 3.5.1 says that $\beta' = 5$ "rivals" them. At rest it takes more than twice as
-#   long on all five maps. It takes a $\beta'$ of 20 to come within a tenth.
+# - **$\beta' = \beta$ is not yet two columns.** Section 3.5.1 says that one column with a larger $\beta'$ “rivals” them, and draws the
+#   mean of five maps at $\beta' = 5$. At rest that takes more than twice as long on all five. It takes a $\beta'$ of 20 to come within a
+#   tenth.
 # - **What wins is no longer Distral.** At $\beta' = 100$ the policy follows neither $\hat\pi_0$ nor the price of certainty. $Q_i$ still
 #   knows of them, but the greedy policy of $Q_i$ is merely a short way. If a short way is all you want, raise $\beta$ and do not share.
 # - **The curve knows nothing of exploration.** The thesis warns that a very large $\beta'$ is greedy too early. A run or two at the right
@@ -971,8 +973,8 @@ assert missed[1] < 0.7 * missed[0]
 #
 # - Algorithm 1, line 9: cites (2.64), means (2.63). Line 14: $\hat\pi_0$ and $f$ at $S'$. Line 16: after an episode the state and $t$ start
 #   again, and $t$ is counted at all. Line 21: $\gamma^t$ with the stored $t$. Only the goal ends the future; a time-out bootstraps.
-# - Sections 3.2.1 and 3.3.1: 100 is the number of *steps*, not of episodes. Section 1.1: 1000 steps and 200 episodes, not "1000 to 200".
-# - Section 3.3.1: the "local optimum at around 100 steps" is the resting point of (2.63).
+# - Section 3.3.1: 100 is the number of *steps*, not of episodes. Section 1.1: 1000 steps and 200 episodes, not “1000 to 200”.
+# - Section 3.3.1: the “local optimum at around 100 steps” is the resting point of (2.63).
 # - Section 3.3.2: the baseline was judged while exploring.
 # - Section 3.5: the effect of $\beta'$ does not level off at 5 to 8.
 #

@@ -49,7 +49,7 @@ stacked = mdp.stack(tasks)
 shortest = torch.tensor([len(worlds[number].shortest_path()) - 1 for number in NUMBERS])
 uniform = mdp.uniform_policy(tasks[0]).log()
 everywhere = uniform.expand(5, -1, -1)  # five uniform task policies
-ALPHA, BETA, GAMMA = 0.8, 5.0, 0.95  # the thesis's; its actor-critic has 0.95 where its soft Q-learning has 0.999
+ALPHA, BETA, GAMMA = 0.8, 5.0, 0.95  # gamma is the author's program's; for soft Q-learning it has 0.999
 
 
 def steps_of(log_policies):
@@ -125,7 +125,7 @@ assert float(advantage[batch.real].abs().max()) < 1e-6
 # (Q_i - V_i)$, so the log-ratios of a step are worth $V_i - Q_i$, to the last digit. For learning this is a gift. **Near the optimum the
 # noise of the actions dies out by itself**, at least for an agent whose critic is right.
 #
-# > **Erratum.** Below (2.71) the thesis says that $A_i$ is "the advantage function as stated in (2.67)". That one is $f_i$ less a soft
+# > **Erratum.** Below (2.71) the thesis says that $A_i$ is “the advantage function as stated in (2.67)”. That one is $f_i$ less a soft
 # > value. It leaves out the log-ratios of its own step and does not average to zero: at the optimum it is $(\log\hat\pi_i -
 # > \alpha\log\hat\pi_0)/\beta$. The advantage of (2.70) is the one in the last column.
 
@@ -556,15 +556,15 @@ for name, change in (
 #
 # ## 10.6 Why the thesis's actor–critic struggled
 #
-# The thesis reports that none of five mazes was solved by one column, and two columns did little better. It ends with a heading in
-# capitals, *need to explain why AC framework doesn't work well*, and five guesses. You can test each of them. Take the thesis's setting,
-# networks of 64-128-64 units, 200 episodes, one update after each, one-step targets, $\gamma = 0.95$, "a much smaller learning rate" than
-# 0.001 (here 0.0003), and **change one thing at a time**. Each line below stands for 20 runs. They take too long for a notebook, so they
-# are stored; `python -m distral_lite.experiments run distral_ac` makes them again.
+# The thesis reports that none of five mazes was solved by one column. It ends with a heading in capitals, *need to explain why AC framework
+# doesn't work well*, and five guesses. You can test each of them. Take a setting near the author's: 200 episodes, one update after each,
+# one-step targets; networks of 64-128-64 units and $\gamma = 0.95$, as in the author's program; “a much smaller learning rate” than 0.001
+# (here 0.0003); and, which is ours, a critic with parameters of its own. Then **change one thing at a time**. Each line below stands for 20
+# runs. They take too long for a notebook, so they are stored; `python -m distral_lite.experiments run distral_ac` makes them again.
 
 # %%
 CHANGES = {
-    "d2-ac-45678": "the thesis's setting, two columns",
+    "d2-ac-45678": "the base setting, two columns",
     "ac-episodes": "10 episodes an update",
     "ac-whole": "returns of whole episodes",
     "ac-f-critic": "f is the critic",
@@ -593,7 +593,7 @@ print(f"{'exact joint optimum at γ = 0.95':<44}" + said(steps_of(best.log_pi)))
 # %% [markdown]
 # **Predict** before you look at the picture: which of the five guesses survive? (1) Updates are correlated because they wait for whole
 # episodes. (2) Policy gradients are noisy. (3) Soft Q-learning updates more often. (4) All mazes must finish before an update. (5) The
-# learning rate is small, "setting the learning rate at 0.001 will make AC algos diverge".
+# learning rate is small, “setting the learning rate at 0.001 will make AC algos diverge”.
 
 # %%
 figure, axes = plotting.new_figure(size=(9.2, 4.6))
@@ -676,8 +676,8 @@ for gamma in (0.9, 0.95, 0.98, 0.99, 0.999):
 # $\gamma^t$ put back, the correct gradient, most of the same runs never solve map 4**, the one whose way parts from the others' at the far
 # end of the corridor, where $\gamma^t$ counts least.
 #
-# The thesis compares its actor–critic at $\gamma = 0.95$ with its soft Q-learning at $\gamma = 0.999$, without saying so. That difference
-# alone changes which way a beginner turns.
+# The author's program runs actor–critic at $\gamma = 0.95$ and soft Q-learning at $\gamma = 0.999$; the thesis states neither. That
+# difference alone changes which way a beginner turns.
 #
 # ### Exercise 10.4 · explain the figure  (●●○ · 5 min)
 # The line "exact gradient" climbs the objective without any noise, and yet most of its agents do not arrive on map 4. Why? **a** the
@@ -694,7 +694,8 @@ _ = check("10.4", reason)
 # ## 10.7 The critic that is already there
 #
 # One row of the picture is a failure of another kind. Two columns have action values $f$, so they have a critic for nothing: the soft value
-# $V = \frac1\beta\log\sum_a\hat\pi_0^\alpha e^{\beta f}$ of (2.67). The thesis's box hints at it ("network output of $\hat\pi_i$"). What
+# $V = \frac1\beta\log\sum_a\hat\pi_0^\alpha e^{\beta f}$ of (2.67). The thesis's box hints at it (“Network output of $\hat\pi_i$”), and the
+# author's program does it in every commit (`dist_2_col_AC/distral2col_AC.py`). What
 # happens if $f$ is moved by line 24 and line 25 together? Write $\delta$ for the advantage. Line 24 descends along $-\delta\,\nabla_f V =
 # -\delta\,\pi_i$; line 25 ascends along $\delta\,\nabla_f\log\pi_i = \delta\,\beta(\text{one-hot} - \pi_i)$. Divide the second by $\beta$
 # and add: the $\pi_i$ cancel, and what is left is $\delta$ at the action taken. And $\delta$ itself, with (2.66) put in, is $R + \gamma
@@ -787,8 +788,8 @@ assert (unshared > 0.9 * alone.numpy()).all() and (unshared < 1.3 * alone.numpy(
 
 # %% [markdown]
 # (The recorded figures are means of the last fifty episodes of one run each, from the author's public repository
-# `clementcmwan/distral_multitask_rl`; ours are exact expected steps of the last policies.) Our runs at the thesis's setting end in the same
-# region as its own, which is the best evidence that the setting was understood. One change, and all five mazes are solved: with two columns
+# `clementcmwan/distral_multitask_rl`; ours are exact expected steps of the last policies.) Our runs at the base setting end in the same
+# region as the record, though they have a critic of their own and a fifth move. One change, and all five mazes are solved: with two columns
 # in all of 20 runs, with one column in most.
 #
 # The last two lines say what sharing is worth. The same algorithm with $\pi_0$ held uniform, five updates an episode too, ends where *its*

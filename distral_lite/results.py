@@ -180,7 +180,7 @@ class Recorded(NamedTuple):
         steps_101_150: of episodes 101 to 150.
         steps_151_200: of episodes 151 to 200.
         steps_last_50: of the last fifty.
-        recorded_as: the author's name for it.
+        recorded_as: what the course's makers called the source file.
     """
 
     experiment: str

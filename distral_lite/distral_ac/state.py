@@ -15,7 +15,7 @@ CRITICS = ("separate", "f")
 
 @dataclass(frozen=True)
 class Config:
-    """Settings of `train` and `exact_ascent`; the defaults are the thesis's for two columns."""
+    """Settings of `train` and `exact_ascent`; the defaults are near the thesis's for two columns."""
 
     updates: int = 200  # rounds: in each, every task plays its episodes and then learns from them; the thesis has 200
     episodes: int = 1  # episodes of each task in a round; the thesis has one
@@ -26,11 +26,11 @@ class Config:
     beta: float = 5.0  # inverse temperature, in 1 / reward
     beta_prime: float | Tensor = 1.0  # of the one-column policy, in 1 / reward, or [R]: one a run; 1 is (2.63) as printed
     discount: float = 0.95  # gamma
-    critic: str = "separate"  # V has parameters of its own; "f": V is the soft value of f
+    critic: str = "separate"  # V has parameters of its own; "f": V is the soft value of f (the author's program)
     n_steps: int | None = 1  # rewards in a target (2.73); None: lambda-returns
     lambda_: float = 1.0  # of the lambda-returns; 1: the whole episode
     keep_discount: bool = False  # True weighs step t by gamma^t, as (2.69) does; line 25 and (2.71) leave it out
-    learning_rate: float = 3e-4  # Adam's, of the task preferences; the thesis used 1e-4 to 1e-3
+    learning_rate: float = 3e-4  # Adam's, of the task preferences
     distil_rate: float = 3e-4  # Adam's, of the distilled preferences
     critic_rate: float = 3e-4  # Adam's, of a separate critic
     hidden: tuple[int, ...] | None = networks.THESIS_HIDDEN  # hidden units of the networks; None: tables

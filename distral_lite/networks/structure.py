@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from distral_lite.validation import check_not_negative, check_positive
 
-THESIS_HIDDEN = (64, 128, 64)  # the thesis's networks: three hidden layers with leaky ReLU
+THESIS_HIDDEN = (64, 128, 64)  # three hidden layers (thesis), of these sizes and with leaky ReLU (its author's program)
 SLOPE = 0.01  # of the leaky ReLU, left of zero
 
 

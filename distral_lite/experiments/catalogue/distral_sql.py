@@ -39,8 +39,8 @@ BETA_PRIME = {2: 24_000, 3: 17_000, 4: 14_000, 6: 11_000, 7: 10_000, 8: 9_000, 9
 BETA_PRIME_RUNS = {1: "d1-sql-45", **{value: f"betaprime-{value}" for value in BETA_PRIME}, 5: "d1beta-45"}
 # beta below 3 pays for wandering (the exact policies never arrive): no number of rounds would give 200 episodes.
 LOW_BETA = {1: 40_000, 2: 40_000, 3: 18_000, 4: 14_000}
-# The baseline with the schedule that the thesis's had: its share of random actions decays over 1000 episodes, in Distral's it is 5. The
-# public code's baseline (sql0_n_step_kl) also takes the best action where it takes no random one; beta' = 100 does.
+# The baseline with the schedule that the recorded one had: its share of random actions decays over 1000 episodes, in Distral's it is 5. The
+# author's baseline (sql0_n_step_kl) also takes the best action where it takes no random one; beta' = 100 does.
 SLOW = {"distil": False, "epsilon_episodes": 1000.0, "steps": 36_000}
 GREEDY = {"columns": 1, "beta_prime": 100.0, **SLOW}
 
@@ -142,6 +142,14 @@ EXPERIMENTS = (*_family("-tables"), *_family(""), *_with_target_network())
 
 # ---- what the results are to decide ----
 
+# For which groups of maps the thesis says what the claim says; for the others the claim is ours. (Of two columns on maps 7 and 8 it says
+# the opposite of "faster", and nothing on 4 to 8; of one column at beta' = 5 it draws the mean of 4 to 8 only.)
+SAID = {"one-column-worse": ("45", "78", "457"), "two-columns-better": ("45", "457"), "beta-rivals": ("45678",)}
+
+
+def _section(claim: str, maps: str, section: str) -> str:
+    return section if maps in SAID[claim] else ""
+
 
 def _claims(variant: str) -> list[Claim]:
     """The claims, judged by networks or by tables."""
@@ -151,16 +159,19 @@ def _claims(variant: str) -> list[Claim]:
         one, two, own, better = (f"{name}-{maps}{variant}" for name in ("d1-sql", "d2-sql", "sql", "d1beta"))
         where = f"on maps {', '.join(map(str, group))}"
         text = f"One column (beta' = 1) ends with longer episodes than soft Q-learning {where}."
-        found.append(Claim(f"one-column-worse-{maps}{variant}", "3.3.1", text, (one, own), judges.worse(one, own)))
+        section = _section("one-column-worse", maps, "3.3.1")
+        found.append(Claim(f"one-column-worse-{maps}{variant}", section, text, (one, own), judges.worse(one, own)))
         text = f"Two columns learn faster and end shorter than soft Q-learning {where}."
-        found.append(Claim(f"two-columns-better-{maps}{variant}", "3.3.2", text, (two, own), judges.faster(two, own)))
+        section = _section("two-columns-better", maps, "3.3.2")
+        found.append(Claim(f"two-columns-better-{maps}{variant}", section, text, (two, own), judges.faster(two, own)))
         text = f"One column at beta' = 5 rivals two columns {where}; so it does not end with longer episodes."
-        found.append(Claim(f"beta-rivals-{maps}{variant}", "3.5.1", text, (better, two), judges.rivals(better, two)))
+        section = _section("beta-rivals", maps, "3.5.1")
+        found.append(Claim(f"beta-rivals-{maps}{variant}", section, text, (better, two), judges.rivals(better, two)))
         text = f"Where one column comes to rest {where} is known without training, for beta' = 1."
         found.append(Claim(f"fixed-point-{maps}{variant}", "", text, (one,), judges.predicted({1.0: one})))
     text = "The baseline that explores for 1000 episodes learns the mazes as well as one with Distral's schedule; it only acts worse."
     slow, quick = f"sql-45678-greedy{variant}", f"sql-45678{variant}"
-    found.append(Claim(f"baseline-was-exploring{variant}", "3.3.2", text, (slow, quick), judges.exploring(slow, quick)))
+    found.append(Claim(f"baseline-was-exploring{variant}", "", text, (slow, quick), judges.exploring(slow, quick)))
     text = "Low beta diverges because the exponentials overflow (maps 4, 5)."
     names = (f"lowbeta-1{variant}", f"lowbeta-4{variant}")
     found.append(Claim(f"low-beta-overflows{variant}", "3.5", text, names, judges.wanders(names)))
