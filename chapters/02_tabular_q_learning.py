@@ -221,8 +221,8 @@ assert (distance[1, :, -1] > 5).all()
 #
 # So exploration has one duty: to keep visiting every pair. How it does that is free.
 #
-# > **Erratum.** Section 2.1.2 of the thesis says that a Q-learning agent's table approximates $Q_\pi(s,a)$. It approximates
-# > $Q_*(s,a)$; the value of the policy that the agent follows is the picture on the right, and that is another number:
+# > **Left open in the thesis.** Section 2.1.2 says that a Q-learning agent's table approximates $Q_\pi(s,a)$, and names no policy. It
+# > approximates $Q_*(s,a)$; the value of the policy that the agent follows is the picture on the right, and that is another number:
 
 # %%
 q_own = mdp.action_values(maze, mdp.evaluate(maze, b, 0.99), 0.99)  # value of each pair if the agent behaves like that ever after

@@ -503,10 +503,11 @@ _ = check("4.4", my_box_weights)
 # $$\nabla J = \sum_s d_\gamma(s)\sum_a \nabla\pi(a\mid s)\,Q_\pi(s,a)
 # = \mathbb{E}_\pi\big[\nabla\log\pi(A\mid S)\,Q_\pi(S,A)\big] \qquad\text{(thesis 2.24, corrected)}$$
 #
-# > **Erratum.** The thesis writes the policy as $\pi(s\mid a)$ in the sentence before (2.24); it is $\pi(a\mid s)$. The first line of
-# > (2.24) has $R(s,a)$: that is the one-step case (2.20). In general it is $Q_\pi(s,a)$. And the $\mathbb{E}_\pi$ hides a choice: it sums
-# > over *discounted* visits, which add up to more than one. Normalise them, as an average over sampled steps does, and you have the
-# > gradient up to a factor; weigh states by plain visits, and you are back in section 4.5.
+# > **Erratum.** The thesis writes the policy as $\pi(s\mid a)$ in the sentence before (2.24); it is $\pi(a\mid s)$. (The first line of
+# > (2.24) has $\nabla$ *outside* the sum of $\mu(s)\,\pi(a\mid s)\,R(s,a)$, and there it is right: with discounted visits for $\mu$ that
+# > sum is $J$.) The $\mathbb{E}_\pi$ of its second line hides a choice: it sums over *discounted* visits, which add up to more than one.
+# > Divide by their sum, and you have the gradient up to a factor; weigh states by plain visits, as sampled steps do, and you are back in
+# > section 4.5.
 #
 # | symbol | in code | shape | unit |
 # |---|---|---|---|
@@ -532,7 +533,7 @@ policy = preferences.detach().softmax(-1)
 q = mdp.action_values(maze, mdp.evaluate(maze, policy, 0.99), 0.99)
 visits = mdp.visits(maze, policy, 0.99)
 print("largest entry of the gradient:", f"{by_autograd.abs().max():.4f}")
-for name, worth in (("Q_π(s, a), the theorem", q), ("R(s, a), first line of (2.24) as printed", maze.reward)):
+for name, worth in (("Q_π(s, a), the theorem", q), ("R(s, a), the one-step case", maze.reward)):
     gap = float((policy_gradient.gradient_by_visits(visits, policy, worth) - by_autograd).abs().max())
     print(f"with {name:<42} largest difference from autograd:", "below 1e-10" if gap < 1e-10 else f"{gap:.4f}")
     assert (gap < 1e-10) == (worth is q)
@@ -1052,8 +1053,7 @@ assert (curve[:, -1] > curve[:, 0]).sum() >= 18 and curve[:, -1].mean() > 2 * cu
 # - **Footnote 4**: a stationary distribution is a share of visits, not a number; for one-step episodes μ is the distribution of the first
 #   state.
 # - **(2.23)**: the factor $\gamma^t$ is missing for the discounted objective. The box has it.
-# - **(2.24)**: $\pi(a\mid s)$, not $\pi(s\mid a)$; $R(s,a)$ is the one-step case, in general it is $Q_\pi(s,a)$; the expectation is over
-#   discounted visits.
+# - **(2.24)**: $\pi(a\mid s)$, not $\pi(s\mid a)$; the expectation is over discounted visits.
 # - **Below (2.25)**: $G_t$ is written without discount and refers to (2.22); in the box it is discounted.
 # - **(2.18) to (2.22), (2.25)**: right as printed.
 #

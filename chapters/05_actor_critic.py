@@ -125,8 +125,8 @@ assert torch.allclose(gradients["Q_w, at rest under one-step TD"], gradients["th
 # vanishes.
 #
 # > **A gap in the thesis.** Right after the theorem, section 2.4 updates $w$ by one-step TD. That update does not meet the theorem's second
-# > condition, and with compatible features it learns no future at all. "If and only if" is too strong as well: adding any $B(s)$ to $Q_w$
-# > spoils both conditions and, as the next section shows, changes nothing.
+# > condition, and with compatible features it learns no future at all. "If and only if" is too strong as well: $Q_\pi$ itself need not
+# > be linear in the score, and with it the gradient is exact too.
 #
 # With a *table* for $Q_w$ neither problem arises: TD learns $Q_\pi$. That is what `actor_critic.train_q` does. The better way out is to let
 # the critic learn something for which bootstrapping is natural, $V$. For that you need a baseline.
@@ -837,7 +837,7 @@ assert solved == {"A2C": 10, "DQN": 10} and last["A2C"] == 10 > 5 > last["DQN"] 
 # ## Errata met in this chapter
 #
 # - Below (2.26): one-step TD does not minimise the squared error that the theorem asks for; with compatible features it learns the next
-#   reward alone. The conditions are sufficient, not necessary: any $B(s)$ may be added.
+#   reward alone. The conditions are sufficient, not necessary: $Q_\pi$ meets the first in no way and serves.
 # - (2.31), (2.32): $\gamma^{n-1}R_{t+n} + \gamma^n V(S_{t+n})$ in place of $\gamma^{n-1}V(S_{t+n})$.
 # - (2.28) to (2.30): the factor $\gamma^t$ is left out, as in (2.23); the box keeps it.
 # - Algorithm S3 is printed rightly. What it leaves unsaid: time-outs bootstrap, and the two gradients go opposite ways.

@@ -452,15 +452,14 @@ print("the soft value of that optimum in float32 is finite and right to 1e-4 of 
 assert right
 
 # %% [markdown]
-# Both halves of the story are there. The exponents *are* large: $e^{120}$ is more than float32 can hold. But subtracting the largest number
-# does prevent the overflow, always, as exercise 6.1 showed; the last line computes the value in float32 without trouble. And without any
-# overflow the agent still never arrives, because **at $\beta = 1$ arriving is not what its objective asks for**: the critical $\beta$ is
-# 1.75, and 1 is below it. The large numbers are not the cause of the trouble. They are what it looks like: a thousand steps' worth of pay
-# for wandering.
+# Both halves of the story are there. The exponents *are* large: $e^{120}$ is more than float32 can hold, so the formula as it stands does
+# overflow. But subtracting the largest number, and adding it back, prevents that: the last line computes the value in float32 without
+# trouble. And without any overflow the agent still never arrives, because **at $\beta = 1$ arriving is not what its objective asks for**:
+# the critical $\beta$ is 1.75, and 1 is below it. The large numbers are not the cause of the trouble. They are what it looks like: a
+# thousand steps' worth of pay for wandering.
 #
-# > **Erratum.** The explanation in section 3.5 of the thesis, not the observation, is wrong: with $\alpha = 0.8$ the optimum at $\beta =
-# 1$
-# > does not solve the maze.
+# > **Erratum.** Section 3.5 of the thesis takes an overflow for the cause. It is real, and curing it does not help: with $\alpha = 0.8$ the
+# > optimum at $\beta = 1$ does not solve the maze.
 #
 # ### Exercise 6.4 · explain it  (●●○ · 4 min)
 # A fellow student trains at $\alpha = 0.8$, $\beta = 1$ and reports episodes that always run into the time limit. Which change lets the
@@ -618,10 +617,10 @@ _ = check("6.5", soft_target)
 # ## Errata met in this chapter
 #
 # - (2.38): no factor ½.
-# - (2.39): the index of the sum.
+# - (2.39): the index of the sum. (2.40), (2.41): the state and the action given are the first ones, $S_0$ and $A_0$.
 # - (2.45): prior and values at the next state.
 # - (2.44), n steps: as printed, but right only for data of the present policy; the sampled log-ratio is right for replayed data.
-# - Section 3.5: the failure at $\beta = 1$ is a phase transition, not an overflow.
+# - Section 3.5: behind the failure at $\beta = 1$ is a phase transition; the overflow is real too, and curing it does not help.
 #
 # ## Further reading
 #

@@ -70,11 +70,9 @@ torch.set_num_threads(1)  # the arrays are small: one thread is faster
 #
 # > **Erratum.** (2.47) prints $\nabla_\theta\mathrm{KL}_t$ inside the bracket that multiplies $\nabla_\theta\log\pi_\theta$: a product of
 # > two vectors, where a gradient is meant. It stands beside the product. And the reward of the step is $R_t$; the printed $R_0$ is that of
-# > the first step, whatever $t$ is.
-# >
-# > **Erratum.** (2.48) sums over $t$ in its first term only as the brackets stand; the sum covers $\nabla_\theta\mathrm{KL}_t$ as well.
-# > Both lines leave out the factor $\gamma^t$, as (2.23) does. Here it is kept, as discounted visits $d(s)$, so that the right gradient is
-# > exactly that of the objective.
+# > the first step, whatever $t$ is.  **To be read with care.** (2.48) sums over $t$ in its first term only as the brackets stand; the sum
+# > covers $\nabla_\theta\mathrm{KL}_t$ as well. Both lines leave out the factor $\gamma^t$, as (2.23) does. Here it is kept, as discounted
+# > visits $d(s)$, so that the right gradient is exactly that of the objective.
 #
 # | symbol | in code | shape | unit |
 # |---|---|---|---|
@@ -852,7 +850,8 @@ assert inputs == [4, 3]
 # - (2.54): $\hat V_t = V_\theta(s_t) + \Delta_t$, held fixed. (2.52): the expectation is over $\pi_0$.
 # - (2.55), (2.56): the entropy is that of $s_t$, not of $s$; (2.56): with its discount $\gamma^t$. (2.60): the target network is
 #   $V_{\psi_{\mathrm{targ}}}$.
-# - Section 2.5.7 calls SAC “entirely different” from regularised actor–critic: its objective is the same with $\alpha = 0$.
+# - Section 2.5.7 calls SAC “entirely different” from regularised actor–critic. A matter of opinion: the algorithm is, and the objective is
+#   the same with $\alpha = 0$.
 #
 # ## Further reading
 #

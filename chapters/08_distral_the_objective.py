@@ -647,7 +647,8 @@ _ = check("8.4", price_of_leaving)
 # - Before (2.62): the sign of the entropy term. That α “will be strictly less than 1” is not required.
 # - (2.63): as printed, and the reason why the thesis's one-column agent was slow: its temperature is 1 whatever β says.
 # - (2.65): the factor on the right is $\hat\pi_0^\alpha$, not $\hat\pi_i$.
-# - (2.70), (2.71) and the first term of (2.74): the factor $\gamma^t$ is lost; the second term of (2.74) has it.
+# - (2.70), (2.71) and the first term of (2.74): the factor $\gamma^t$ is lost; the second term of (2.74) has it. And $A_i$ in (2.70) is not
+#   the one of (2.67): section 10.2 computes both.
 # - (2.74): for one column only the second term acts. The thesis states both without saying so.
 #
 # ## Further reading

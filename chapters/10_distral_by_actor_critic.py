@@ -835,8 +835,8 @@ assert (unshared > 0.9 * alone.numpy()).all() and (unshared < 1.3 * alone.numpy(
 #
 # ## Errata met in this chapter
 #
-# - Line 22: $\gamma$ is missing before $\hat V(s_{j+1})$. Line 20 counts with the task's index. Line 31 climbs. $S$ and $t$ are never
-#   reset.
+# - Line 22: $\gamma$ is missing before $\hat V(s_{j+1})$. Line 15 counts one step too many, line 20 counts with the task's index, line 21
+#   means $s_{j+1}$. Line 31 climbs. $S$ is never put back to the start.
 # - (2.69) has $\gamma^t$ in its inner sum; (2.70), (2.71), (2.74)'s first term and line 25 have lost it.
 # - Below (2.71): the advantage is not that of (2.67).
 # - (2.74): for one column the first term is zero.

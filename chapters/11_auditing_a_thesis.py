@@ -1192,10 +1192,10 @@ Markdown("\n".join(lines))
 # - Section 3.3.1: not “the maximum number of episodes to 100” but of *steps*. Its “local optimum” is the resting point of (2.63).
 # - Section 3.3.2: the baseline was judged while exploring; more tasks do not make it worse at equal updates.
 # - Section 3.4: the baseline is no A3C, and has other settings than what it is compared with.
-# - Section 3.5: $\beta$ and $\beta'$ are swapped in “if we fix $\beta = 5$ and decrease the value of $\beta'$” and where the backup is said
-#   to harden. $\beta'$ does not level off at 5 to 8. (3.1) itself is right.
-# - Section 3.5: low $\beta$ does not diverge by overflow, and the repair changes the objective: the largest number that is subtracted must
-#   be added back.
+# - Section 3.5: $\beta'$ for $\beta$ where the backup is said to harden. $\beta'$ does not level off at 5 to 8. (3.1) is right, but it is
+#   Boltzmann's distribution, and no Ising model, which is one of many spins.
+# - Section 3.5: curing the overflow does not make low $\beta$ arrive. A largest number that is subtracted must be added back, or the
+#   objective is another; whether it was is not said.
 # - Section 3.5.1: one column at $\beta' = 5$ does not rival two columns.
 #
 # ## Further reading

@@ -20,11 +20,15 @@
 # taught, and what it is in `distral_lite`. The tables are made from one file, `distral_lite/data/equations.csv`, which the tests read too:
 # each row has a test of its own that confirms the form by a number, and, where the thesis errs, shows what the printed form would give.
 #
-# Three things can be said of an equation:
+# Five things can be said of an equation, or of a sentence:
 #
 # - **as printed**: the thesis has it right;
-# - **erratum**: it does not. The form below is the corrected one, and one sentence says what was wrong;
-# - **choice left unsaid**: right under a condition that the thesis does not name, or open in a way that a program must decide.
+# - **misprint**: an index, a sign or a name is wrong, and what is meant can be seen. The form below is the corrected one;
+# - **false**: what is said does not hold, and a program or a reader that believes it goes wrong;
+# - **unstated choice**: right under a condition that the thesis does not name, or open in a way that a program must decide;
+# - **matter of opinion**: one may see it so.
+#
+# Misprints and false statements are the errata. It is a draft that is read here (see chapter 11): a later one may have mended them.
 #
 # To look something up, search the page for its number (such as 2.54) or for a name (such as `soft_value`).
 
@@ -71,9 +75,9 @@ def part(row):
 # ## How much of it is right?
 
 # %%
-STATUS = ("as printed", "erratum", "choice left unsaid")
+STATUS = ("as printed", "misprint", "false", "unstated choice", "matter of opinion")
 count = Counter((part(row), row["status"]) for row in LEDGER)
-lines = ["| thesis | | rows | as printed | errata | choices left unsaid |", "|---|---|---|---|---|---|"]
+lines = ["| thesis | | rows | as printed | misprints | false | unstated choices | opinions |", "|---|---|---|---|---|---|---|---|"]
 for name, title in SECTIONS.items():
     numbers = [count[name, status] for status in STATUS]
     lines.append(f"| {name} | {title} | {sum(numbers)} | " + " | ".join(str(number or "") for number in numbers) + " |")

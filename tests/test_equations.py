@@ -19,7 +19,7 @@ from matplotlib.mathtext import MathTextParser
 
 ROOT = Path(__file__).parent.parent
 COLUMNS = ["number", "thesis_section", "chapter", "title", "status", "latex", "note", "code", "test"]
-STATUS = {"as printed", "erratum", "choice left unsaid"}
+STATUS = {"as printed", "false", "misprint", "unstated choice", "matter of opinion"}
 LAST = 74  # the ledger is complete up to (2.LAST)
 
 with resources.files("distral_lite").joinpath("data", "equations.csv").open(encoding="utf-8", newline="") as file:
@@ -101,7 +101,6 @@ PHRASES = {
     "before 2.7": r"(above|before) \(?2\.7",
     "before 2.7 (reward)": r"R_\\pi\(S_t, ?A_t\)",
     "text 2.1.2 (Dyna-Q)": r"Dina-Q.*Dyna-Q",
-    "text 2.1.2 (Q-learning)": r"2\.1\.2.*Q_\*",
     "text 2.1.3 (improvement)": r"2\.1\.3.*V_\{k\+1\}",
     "text 2.3.1 (stationary distribution)": r"footnote 4.*(share|number)",
     "below 2.26 (one-step TD)": r"[Bb]elow \(?2\.26.*next reward",
@@ -115,7 +114,6 @@ PHRASES = {
     "text 3.3.1 (step limit)": r"episodes to 100",
     "text 3.5 (divergence)": r"3\.5.*(overflow|phase transition)",
     "text 3.5 (two temperatures)": r"3\.5.*\\beta'",
-    "text 3.5 (largest number)": r"3\.5.*largest number.*added back",
 }
 
 
@@ -127,9 +125,12 @@ def states(erratum, number):
     return re.search(rf"(?<![\d.])(?<!above )(?<!before )(?<!below ){re.escape(number)}(?!\.?\d)", plain) is not None
 
 
-@pytest.mark.parametrize("row", [row for row in LEDGER if row["status"] == "erratum"], ids=lambda row: row["number"])
+STATED = [row for row in LEDGER if row["status"] in ("false", "misprint", "matter of opinion")]
+
+
+@pytest.mark.parametrize("row", STATED, ids=lambda row: row["number"])
 def test_the_chapter_states_the_erratum(row):
-    assert printed_number(row) or row["number"] in PHRASES
+    assert re.fullmatch(r"\d\.\d+", row["number"]) or row["number"] in PHRASES
     scripts = list((ROOT / "chapters").glob(f"{row['chapter']}_*.py"))
     if not scripts:
         pytest.skip(f"chapter {row['chapter']} is not written yet")

@@ -127,18 +127,21 @@ def test_2_23_discounted_reward_to_go():
 
 
 def test_2_24_policy_gradient_theorem():
-    """With Q_pi and discounted visits it is the gradient. With R(s, a), the one-step case, the agent of TRIP would learn to take the one
-    and leave the four."""
+    """With Q_pi and discounted visits it is the gradient; and J is what the printed line differentiates, the sum of R over discounted
+    visits. (With the derivative moved inside, past the visits, R alone would not do: the agent of TRIP would take the one and leave the
+    four.)"""
     for seed in range(3):
         mdp, h = random_mdp(seed), logits(seed, 5, 3)
         policy, log_policy = h.softmax(-1), h.log_softmax(-1)
         q = M.action_values(mdp, M.evaluate(mdp, policy, 0.9), 0.9)
         close(P.gradient_by_visits(M.visits(mdp, policy, 0.9), policy, q), of_objective(mdp, h, 0.9))
         close(P.exact_gradient(mdp, log_policy, 0.9), of_objective(mdp, h, 0.9))
+        paid = (M.visits(mdp, policy, 0.9).unsqueeze(-1) * policy * mdp.reward).sum()
+        close(paid, P.objective(mdp, log_policy, 0.9))
     uniform = M.uniform_policy(TRIP)
-    right, printed = (P.gradient_by_visits(M.visits(TRIP, uniform, 0.9), uniform, q) for q in (f64(3.6, 1, 4, 4).view(2, 2), TRIP.reward))
+    right, inside = (P.gradient_by_visits(M.visits(TRIP, uniform, 0.9), uniform, q) for q in (f64(3.6, 1, 4, 4).view(2, 2), TRIP.reward))
     close(right, of_objective(TRIP, torch.zeros(2, 2).double(), 0.9))
-    assert float(right[0, 0]) > 0 > float(printed[0, 0])
+    assert float(right[0, 0]) > 0 > float(inside[0, 0])
 
 
 def test_2_25_reinforce():
@@ -200,14 +203,14 @@ def test_below_2_26_one_step_td():
 
 
 def test_below_2_26_if_and_only_if():
-    """Q_w + B(s) is neither a multiple of the score nor the best fit that is one, and yet its gradient is exact."""
+    """Q_pi is no multiple of the score (which has mean zero in every state), and yet its gradient is exact, as that of the best fit is."""
     mdp, policy = random_mdp(1), random_policy(1, 5, 3)
     score = actor_critic.score(policy)
     q = M.action_values(mdp, M.evaluate(mdp, policy, 0.9), 0.9)
     q_w = score @ actor_critic.compatible_weights(mdp, policy, score, 0.9)
-    shifted = q_w + f64(7, -3, 0, 2, 11).unsqueeze(-1)
-    assert float((policy * shifted).sum(-1).abs().max()) > 1  # whatever is compatible has mean zero
-    for signal in (q, q_w, shifted):
+    close((policy * q_w).sum(-1), torch.zeros(5), 1e-11)
+    assert float((policy * q).sum(-1).abs().max()) > 0.1
+    for signal in (q, q_w):
         close(actor_critic.gradient(mdp, policy, score, signal, 0.9), actor_critic.gradient(mdp, policy, score, q, 0.9), 1e-11)
 
 

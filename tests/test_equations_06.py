@@ -177,8 +177,9 @@ def test_2_45_soft_state_value():
 
 
 def test_text_3_5_divergence():
-    """Map 4, alpha = 0.8: at beta = 1, below the critical 1.747, the soft optimum never arrives, and at 5 it does. Nothing overflows, in
-    float32 either. And a critical beta by hand: round a cycle of two steps that cost 1 each there are two ways, so 2 exp(-2 beta) = 1."""
+    """Map 4, alpha = 0.8: at beta = 1, below the critical 1.747, the soft optimum never arrives, and at 5 it does. In float32 the formula
+    as printed overflows at 1, and written stably it does not. And a critical beta by hand: round a cycle of two
+    steps that cost 1 each there are two ways, so 2 exp(-2 beta) = 1."""
     maze = load_map(4).mdp()
     prior = M.uniform_policy(maze).log()
     assert S.critical_beta(maze, prior, 0.8) == pytest.approx(1.747, abs=5e-4)
@@ -188,6 +189,8 @@ def test_text_3_5_divergence():
         steps[beta] = M.expected_steps(maze, exact.log_policy.exp(), 1000)
         single = soft.soft_value(exact.q.float(), prior.float(), 0.8, beta)
         assert bool(torch.isfinite(single).all()) and far(single, exact.value) < 1e-3
+        naive = (prior.float().mul(0.8).exp() * (beta * exact.q.float()).exp()).sum(-1).log() / beta
+        assert bool(torch.isinf(naive).any()) == (beta == 1.0)
     assert steps[1.0] > 999 and steps[5.0] < 20
     assert math.isfinite(float(soft.soft_value(torch.tensor([1e4, -1e4]), torch.tensor([0.5, 0.5]).log(), 0.8, 1.0)))
     room = table([[1, 1], [0, 1]], [[-1, -1], [-1, -1]], [[False, False], [False, True]])
