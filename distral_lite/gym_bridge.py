@@ -29,16 +29,17 @@ from distral_lite.validation import check_positive
 
 CELL = 24  # pixels of a cell's side in a picture
 # Okabe and Ito's palette; each thing has a shape of its own as well.
-WALL, FLOOR, GRID, START, GOAL, AGENT = (
-    np.array([int(code[i : i + 2], 16) for i in (0, 2, 4)]) for code in ("000000", "FFFFFF", "D9DDE0", "56B4E9", "009E73", "D55E00")
+WALL, FLOOR, GRID, START, GOAL, TRAP, AGENT = (
+    np.array([int(code[i : i + 2], 16) for i in (0, 2, 4)])
+    for code in ("000000", "FFFFFF", "D9DDE0", "56B4E9", "009E73", "CC79A7", "D55E00")
 )
 
 
 class GridWorldEnv(gymnasium.Env):
-    """A maze as a Gymnasium environment: states are cells, numbered as in `GridWorld.cells`; actions are `gridworld.ACTIONS`.
+    """A maze as a Gymnasium environment: states are cells, numbered as in `GridWorld.cells`; actions are `GridWorld.actions`.
 
-    Nothing is random in it. The start, the rewards and the ends are those of the table `GridWorld.mdp()`, which it steps through and
-    publishes as Gymnasium's own toy-text environments do, so that `MDP.from_gymnasium` gives it back.
+    Nothing is random in it where no move slips. The start, the rewards and the ends are those of `GridWorld.table()`, which it steps
+    through and publishes as Gymnasium's own toy-text environments do, so that `MDP.from_gymnasium` gives back `GridWorld.mdp()`.
 
     Args:
         world: the maze, or the number of one of the thesis's.
@@ -59,16 +60,14 @@ class GridWorldEnv(gymnasium.Env):
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise ValueError(f"gym_bridge.GridWorldEnv: render_mode is {render_mode!r}, wanted None or 'rgb_array'")
         self.world, self.render_mode = load_map(world) if isinstance(world, int) else world, render_mode
-        table = self.world.mdp()
-        arrays = (table.successor[..., 0].tolist(), table.reward.tolist(), table.terminal[..., 0].tolist())
-        rows = (zip(*row, strict=True) for row in zip(*arrays, strict=True))
-        self.P = {s: {a: [(1.0, *outcome)] for a, outcome in enumerate(row)} for s, row in enumerate(rows)}
-        self.initial_state_distrib = table.start.numpy()
+        self.P = self.world.table()
+        self.initial_state_distrib = np.zeros(len(self.P))
+        self.initial_state_distrib[self.world.start] = 1.0
         self.observation_space, self.action_space = Discrete(len(self.P)), Discrete(len(self.P[0]))
         self._state: int | None = None
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
-        """Puts the agent at the start. The seed goes to `np_random`, which nothing here draws from."""
+        """Puts the agent at the start. The seed goes to `np_random`, which only moves that may slip draw from."""
         super().reset(seed=seed)
         self._state = self.world.start
         return self._state, {}
@@ -78,19 +77,23 @@ class GridWorldEnv(gymnasium.Env):
 
         Raises:
             gymnasium.error.ResetNeeded: `reset` was not called yet.
-            ValueError: an action that is none of the five.
+            ValueError: an action that is none of the maze's.
         """
         if self._state is None:
             raise gymnasium.error.ResetNeeded("gym_bridge.GridWorldEnv.step: no episode has begun, wanted a call of reset before")
         if action not in self.P[0]:
             raise ValueError(f"gym_bridge.GridWorldEnv.step: action is {action!r}, wanted an integer from 0 to {len(self.P[0]) - 1}")
-        _, self._state, reward, terminal = self.P[self._state][int(action)][0]
+        outcomes = self.P[self._state][int(action)]
+        chosen = 0
+        if len(outcomes) > 1:
+            chosen = self.np_random.choice(len(outcomes), p=[outcome[0] for outcome in outcomes])
+        _, self._state, reward, terminal = outcomes[chosen]
         return self._state, reward, terminal, False, {}
 
     def render(self) -> np.ndarray | None:
         """The maze from above: [height * CELL, width * CELL, 3] uint8; None without a render mode.
 
-        Walls are black, the start is a blue frame, the goal a green diamond, the agent an orange disc.
+        Walls are black, the start is a blue frame, a goal a green diamond, a trap a pink cross, the agent an orange disc.
         """
         if self.render_mode is None:
             return None
@@ -107,7 +110,10 @@ class GridWorldEnv(gymnasium.Env):
             _paint(picture, cell, GRID, lambda y, x: y < 1)
             _paint(picture, cell, FLOOR, lambda y, x: (y < 0.5 - 1 / CELL) & (x < 0.5 - 1 / CELL))
         _paint(picture, self.world.cells[self.world.start], START, lambda y, x: abs(np.maximum(abs(y), abs(x)) - 0.4) < 0.06)
-        _paint(picture, self.world.cells[self.world.goal], GOAL, lambda y, x: abs(y) + abs(x) < 0.44)
+        for goal in self.world.goals:
+            _paint(picture, self.world.cells[goal], GOAL, lambda y, x: abs(y) + abs(x) < 0.44)
+        for trap in self.world.traps:
+            _paint(picture, self.world.cells[trap], TRAP, lambda y, x: (abs(abs(y) - abs(x)) < 0.1) & (abs(y) < 0.38))
         return picture
 
 

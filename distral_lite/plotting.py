@@ -24,7 +24,7 @@ from PIL import Image
 # lines apart; the dash of a line is its provenance.
 COLOURS = BLUE, ORANGE, GREEN, PINK, YELLOW, SKY, BLACK = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"
 MARKERS = "os^DvPX"
-GREY, WALL, DARK_GREEN = "#5F6B73", "#6B7177", "#00664A"
+GREY, WALL, DARK_GREEN, DARK_PINK = "#5F6B73", "#6B7177", "#00664A", "#8F3D6B"
 VALUES_FROM_TO = ["#F7FBFE", "#C4E0F2", "#79B8E2"]  # light, so that black text stays readable
 VALUE_COLOURS = LinearSegmentedColormap.from_list("distral_values", VALUES_FROM_TO).with_extremes(bad="white")
 DPI = 110
@@ -126,8 +126,9 @@ class Maze:
     """
 
     def __init__(self, axes: Axes, world: Any, numbers: str | None, limits: tuple[float, float] | None) -> None:
-        """Draws walls, floor, start and goal; everything else is there but empty."""
+        """Draws walls, floor, start, goals and traps; everything else is there but empty."""
         self._format, self._limits, self._has_policy = numbers, limits, False
+        self._actions = len(getattr(world, "actions", range(5)))
         centres = self._centres = np.array(world.cells)[:, ::-1].astype(float)
         (left, top), (right, bottom) = centres.min(axis=0) - 1, centres.max(axis=0) + 1  # one ring of wall around the cells
         inches = 1.15 * axes.get_position().size * axes.figure.get_size_inches()  # the layout will widen the axes a little
@@ -151,7 +152,9 @@ class Maze:
             artist.set_visible(False)  # until there is something to show: thousands of empty arrows take their time
         axes.set(xlim=(left - 0.2, right + 0.2), ylim=(bottom + 0.2, top - 0.2), aspect="equal")
         axes.set_axis_off()
-        for state, letter, colour in ((world.start, "S", BLUE), (world.goal, "G", DARK_GREEN)):
+        goals = world.goals if hasattr(world, "goals") else (world.goal,)
+        marks = [("S", BLUE, (world.start,)), ("G", DARK_GREEN, goals), ("H", DARK_PINK, getattr(world, "traps", ()))]
+        for letter, colour, state in ((letter, colour, state) for letter, colour, states in marks for state in states):
             x, y = centres[state]
             axes.add_patch(
                 Rectangle((x - 0.45, y - 0.45), 0.9, 0.9, fill=False, edgecolor=colour, linewidth=min(2, 0.15 * self._cell), zorder=2.5)
@@ -166,11 +169,12 @@ class Maze:
         if values is not None:
             self._update_values(_array("values", values, (states,)))
         if policy is not None:
-            probability = _array("policy", policy, (states, 5))
-            length = REACH * probability[:, 1:, None] * STEPS
+            probability = _array("policy", policy, (states, self._actions))
+            length = REACH * probability[:, -4:, None] * STEPS
             self.arrows.set_UVC(length[..., 0].ravel(), length[..., 1].ravel())
             self.arrows.set_visible(True)
-            _set_diameters(self.dots, REACH * probability[:, 0])
+            if self._actions == 5:
+                _set_diameters(self.dots, REACH * probability[:, 0])
             self._has_policy = True
         if self._has_policy and any(number.get_text() for number in self.numbers[:1]):
             self._make_room()
@@ -217,9 +221,11 @@ def draw_maze(
 
     Args:
         axes: where to draw.
-        world: anything with `rows` (strings of `#`, `.`, `S`, `G`), `cells` ((row, column) of each state), `start` and `goal` (states).
+        world: a `gridworld.GridWorld`, or anything with `cells` ((row, column) of each state), `start`, and `goal` or `goals` (states);
+            `traps` (states) and the names of the `actions` where they are not these five.
         values: [S] numbers, as the colour of the cells and as text.
-        policy: [S, 5] probabilities of stay, up, down, left, right, as arrows as long as they are probable; stay as a dot.
+        policy: [S, 5] probabilities of stay, up, down, left, right, as arrows as long as they are probable; stay as a dot. [S, 4],
+            without stay, where the world has four actions.
         visits: [S] numbers of at least 0, as circles of proportional area.
         path: states in the order of the visit, as a line.
         numbers: format of the text of a value; None for no text, where arrows or circles say the same.

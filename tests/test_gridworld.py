@@ -258,27 +258,28 @@ def test_layout_around_a_map_does_not_matter(text):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([], "the map is empty, wanted lines of '#', '.', one 'S' and one 'G'"),
-        ([""], "the map is empty, wanted lines of '#', '.', one 'S' and one 'G'"),
+        ([], "line 1, column 1: the map is empty, wanted lines with one 'S' and a 'G'"),
+        ([""], "line 1, column 1: the map is empty, wanted lines with one 'S' and a 'G'"),
         (["#####", "#S.G#", "######"], "line 3, column 6: the line has 6 cells, line 1 has 5"),
         (["#####", "#S.G#", "####"], "line 3, column 5: the line has 4 cells, line 1 has 5"),
         (["#####", "#S.G#", "", "#####"], "line 3, column 1: the line has 0 cells, line 1 has 5"),
         (["####", "#S.G#", "#####"], "line 2, column 5: the line has 5 cells, line 1 has 4"),
-        (["#####", "#SxG#", "#####"], "line 2, column 3: unknown character 'x', wanted '#', '.', 'S' or 'G'"),
-        (["#####", "#S\tG#", "#####"], "line 2, column 3: unknown character '\\t', wanted '#', '.', 'S' or 'G'"),
-        (["#####", "#S G#", "#####"], "line 2, column 3: unknown character ' ', wanted '#', '.', 'S' or 'G'"),
-        (["#####", "#s.G#", "#####"], "line 2, column 2: unknown character 's', wanted '#', '.', 'S' or 'G'"),
-        (["#####", "#S.G#", "####é"], "line 3, column 5: unknown character 'é', wanted '#', '.', 'S' or 'G'"),
+        (["#####", "#SxG#", "#####"], "line 2, column 3: unknown character 'x', wanted '#', '.', 'S', 'G' or 'H'"),
+        (["#####", "#S\tG#", "#####"], "line 2, column 3: unknown character '\\t', wanted '#', '.', 'S', 'G' or 'H'"),
+        (["#####", "#S G#", "#####"], "line 2, column 3: unknown character ' ', wanted '#', '.', 'S', 'G' or 'H'"),
+        (["#####", "#s.G#", "#####"], "line 2, column 2: unknown character 's', wanted '#', '.', 'S', 'G' or 'H'"),
+        (["#####", "#S.G#", "####é"], "line 3, column 5: unknown character 'é', wanted '#', '.', 'S', 'G' or 'H'"),
         (["#####", "#..G#", "#####"], "no start ('S') in lines 1 to 3, columns 1 to 5; wanted one"),
-        (["#####", "#S..#", "#####"], "no goal ('G') in lines 1 to 3, columns 1 to 5; wanted one"),
+        (["#####", "#S..#", "#####"], "no goal ('G') in lines 1 to 3, columns 1 to 5; wanted at least one"),
         (["#####", "#SSG#", "#####"], "line 2, column 3: a second 'S', the first is at line 2, column 2; wanted one"),
-        (["#####", "#SG.#", "#..G#", "#####"], "line 3, column 4: a second 'G', the first is at line 2, column 3; wanted one"),
-        (["#.###", "#S.G#", "#####"], "line 1, column 2: the border is open ('.'), wanted '#'"),
-        (["#####", "#S.G#", "###.#"], "line 3, column 4: the border is open ('.'), wanted '#'"),
-        (["#####", "..SG#", "#####"], "line 2, column 1: the border is open ('.'), wanted '#'"),
-        (["#####", "#S..G", "#####"], "line 2, column 5: the border is open ('G'), wanted '#'"),
-        (["#####", "#S#G#", "#####"], "the goal at line 2, column 4 cannot be reached from the start"),
-        (["#####", "#S###", "##.G#", "#####"], "the goal at line 3, column 4 cannot be reached from the start"),
+        (["#.###", "#S.G#", "#####"], "line 1, column 2: the border is open ('.'), wanted '#' (or add_border=True)"),
+        (["#####", "#S.G#", "###.#"], "line 3, column 4: the border is open ('.'), wanted '#' (or add_border=True)"),
+        (["#####", "..SG#", "#####"], "line 2, column 1: the border is open ('.'), wanted '#' (or add_border=True)"),
+        (["#####", "#S..G", "#####"], "line 2, column 5: the border is open ('G'), wanted '#' (or add_border=True)"),
+        (["#####", "#S#G#", "#####"], "line 2, column 4: the goal cannot be reached from the start"),
+        (["#####", "#S###", "##.G#", "#####"], "line 3, column 4: the goal cannot be reached from the start"),
+        (["#####", "#SHG#", "#####"], "line 2, column 4: the goal cannot be reached from the start"),
+        (["######", "#S#GG#", "######"], "line 2, column 4: this goal, like all 2, cannot be reached from the start"),
     ],
 )
 def test_malformed_maps_are_refused_with_their_place(rows, message):
@@ -289,7 +290,7 @@ def test_malformed_maps_are_refused_with_their_place(rows, message):
 
 
 def test_a_map_given_as_rows_is_checked_too():
-    with refuses("maze: line 2, column 3: unknown character '?', wanted '#', '.', 'S' or 'G'"):
+    with refuses("maze: line 2, column 3: unknown character '?', wanted '#', '.', 'S', 'G' or 'H'"):
         G.GridWorld(("#####", "#S?G#", "#####"))
 
 
