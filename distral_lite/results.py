@@ -1,7 +1,8 @@
 """Stored results: small arrays and what they are of, in one file that is written whole or not at all and read without pickles.
 
 A file is an npz of the arrays and of one text, JSON, that says what they are: configuration, seeds, version, machine, and a SHA-256
-digest of everything in the file. A single changed bit is refused when the file is read.
+digest of what is stored. The file ends, as its zip comment, in the SHA-256 checksum of all bytes before: a single changed bit is refused
+when the file is read, also where it would change nothing that is stored.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Any, NamedTuple, get_type_hints
 import numpy as np
 
 _ABOUT = "about.json"  # the member of the npz that holds the text; no array can have this name
+_CHECKSUM = 64  # bytes of the checksum, in hexadecimal, with which a file ends
 _ARRAY_NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)?")
 # Metadata of a setting that came into a configuration after results of it were stored. It is left out of what is stored of a configuration
 # while it has its default, which must be what was done before it came; so the old results stay results of the present configuration.
@@ -86,7 +88,9 @@ def pack(arrays: Mapping[str, Any], about: Mapping[str, Any]) -> bytes:
             file = io.BytesIO()
             np.lib.format.write_array(file, array, allow_pickle=False)
             archive.writestr(_member(f"{name}.npy"), file.getvalue())
-    return buffer.getvalue()
+        archive.comment = bytes(_CHECKSUM)  # keeps its place
+    content = buffer.getvalue()[:-_CHECKSUM]
+    return content + _checksum(content)
 
 
 def save(path: str | os.PathLike, content: bytes) -> None:
@@ -219,6 +223,11 @@ def recorded(experiment: str, run: int | None = None) -> list[Recorded]:
 
 def _parse(content: bytes, name: str, place: str) -> Stored:
     """The result in the bytes of a file."""
+    wanted = "wanted a file made by results.write"
+    if content[-_CHECKSUM:] != _checksum(content[:-_CHECKSUM]):
+        raise Damaged(
+            f"results.read: {place} is damaged (it does not end in its checksum), {wanted}"
+        )
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             members = {member: archive.read(member) for member in archive.namelist()}
@@ -228,10 +237,15 @@ def _parse(content: bytes, name: str, place: str) -> Stored:
         }
         intact = about["digest"] == digest(about, arrays)
     except Exception as error:  # a damaged file can fail in any of a dozen ways
-        raise Damaged(f"results.read: {place} is damaged ({type(error).__name__}: {error}), wanted a file made by results.write") from error
+        raise Damaged(f"results.read: {place} is damaged ({type(error).__name__}: {error}), {wanted}") from error
     if not intact:
-        raise Damaged(f"results.read: {place} is damaged (its digest differs from its content), wanted a file made by results.write")
+        raise Damaged(f"results.read: {place} is damaged (its digest differs from its content), {wanted}")
     return Stored(name, about, arrays)
+
+
+def _checksum(content: bytes) -> bytes:
+    """SHA-256 in hexadecimal, `_CHECKSUM` bytes."""
+    return hashlib.sha256(content).hexdigest().encode()
 
 
 def _storable(name: str, value: Any) -> np.ndarray:
@@ -245,9 +259,10 @@ def _storable(name: str, value: Any) -> np.ndarray:
 
 
 def _member(name: str) -> zipfile.ZipInfo:
-    """A place in the archive without the time of day, so that the same result is the same file."""
+    """A place in the archive without the time of day or the system's name, so that the same result is the same file."""
     info = zipfile.ZipInfo(name)
     info.compress_type = zipfile.ZIP_DEFLATED
+    info.create_system = 3  # Unix, also where it is not
     return info
 
 
