@@ -1,8 +1,10 @@
 """Mazes as text, and as Markov decision processes.
 
-The rules are those of the thesis author's program, and one action more: -0.1 a step, -0.5 more for a move into a wall (the agent stays where
-it is), +1 more on entering the goal, which ends the episode. The program has four moves (`stay=False`); that an agent may also stay is this
-course's choice. A maze of one's own may have other rewards, several goals, traps, and ice that the agent slips on.
+The rules are those of the thesis author's program, and one action more: -0.1 a step, -0.5
+more for a move into a wall (the agent stays where it is), +1 more on entering the goal,
+which ends the episode. The program has four moves (`stay=False`); that an agent may also
+stay is this course's choice. A maze of one's own may have other rewards, several goals,
+traps, and ice that the agent slips on.
 """
 
 from __future__ import annotations
