@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-CHAPTERS = range(4)
+CHAPTERS = range(6)
 
 
 class Entry(NamedTuple):

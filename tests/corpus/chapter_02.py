@@ -668,8 +668,12 @@ values(
 @inputs("2.5")
 def _(rng):
     found = [(tensor([[0.0, 1.0], [0.0, 0.0]]), tensor([[0.5, 0.5], [0.5, 0.0]]), 0.5)]
-    for n, epsilon, going in ((3, 0.0, 0.8), (4, 1.0, 0.9), (5, 0.1, 0.995), (3, 0.5, 0.5)):
-        found.append((going * policy(rng, n, n), going * policy(rng, n, n), epsilon))
+    for n, epsilon, least in ((3, 0.0, 0.5), (4, 1.0, 0.9), (5, 0.1, 0.99), (3, 0.3, 0.1)):
+        greedy, random = (
+            policy(rng, n, n) * torch.as_tensor(rng.uniform(least, 0.999, size=(n, 1)))
+            for _ in range(2)
+        )
+        found.append((greedy, random, epsilon))
     return found
 
 
