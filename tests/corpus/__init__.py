@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-CHAPTERS = range(6)
+CHAPTERS = range(8)
 
 
 class Entry(NamedTuple):

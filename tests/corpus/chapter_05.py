@@ -428,13 +428,22 @@ def _(reward, discount, value, next_value, lambda_):
     return np.array([sum(np.prod(fade[t:i]) * delta[i] for i in range(t, n)) for t in range(n)])
 
 
-@right("5.2", "mixed λ-return minus value, float32")
+@wrong("5.2", "λ-return − V, as if value[t + 1] were next_value[t]", "value for next_value")
 def _(reward, discount, value, next_value, lambda_):
     g, out = next_value[-1], torch.zeros_like(value)
     for t in reversed(range(len(value))):
         g = reward[t] + discount[t] * ((1 - lambda_) * next_value[t] + lambda_ * g)
         out[t] = g
-    return (out - value).float()
+    return out - value
+
+
+@right("5.2", "one line for δ inside the loop, float32")
+def _(reward, discount, value, next_value, lambda_):
+    out, a = torch.zeros(len(value)), 0.0
+    for t in range(len(value) - 1, -1, -1):
+        a = reward[t] - value[t] + discount[t] * (next_value[t] + lambda_ * a)
+        out[t] = a
+    return out
 
 
 values(
@@ -463,6 +472,8 @@ def _(rng):
         found.append((*given, normal(rng, n), normal(rng, n), discount))
     none = torch.zeros(4, dtype=torch.bool)
     found.append((normal(rng, 4), none, none, normal(rng, 4), normal(rng, 4), 0.9))
+    goal = torch.tensor([False, False, True])
+    found.append((normal(rng, 3), goal, none[:3], normal(rng, 3), normal(rng, 3), 0.9))
     return found
 
 
