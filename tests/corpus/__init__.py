@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-CHAPTERS = range(8)
+CHAPTERS = range(10)
 
 
 class Entry(NamedTuple):

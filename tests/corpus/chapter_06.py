@@ -25,6 +25,8 @@ def _(rng):
         (normal(rng, 2, 3, 4) * 100, policy(rng, 2, 3, 4).log(), 0.7),
         (normal(rng, 3, 3), policy(rng, 3, 3).log(), 1.0),
         (tensor([2.0]), tensor([0.0]), 3.0),
+        (tensor([10_000.0, 0.0, 1.0]), tensor([-800.0, math.log(0.5), math.log(0.5)]), 1.0),
+        (tensor([[5000.0, 4999.0], [-5000.0, 2.0]]), tensor([[0.5, 0.5], [0.1, 0.9]]).log(), 1.0),
     ]
 
 
@@ -44,7 +46,7 @@ def _(q, log_prior, beta):
 def _(q, log_prior, beta):
     c = q.max(-1, keepdim=True).values
     total = (log_prior.exp() * (beta * (q - c)).exp()).sum(-1)
-    return c.squeeze(-1) + total.log() / beta.__mul__(1.0) * (beta < 1e3)
+    return c.squeeze(-1) + total.log() / beta
 
 
 @wrong("6.1", "prior left out", "prior left out")
@@ -244,11 +246,6 @@ def _(q, log_prior, alpha, beta):
     return ((alpha * log_prior.exp()) * (beta * (q - q.max(-1, keepdim=True).values)).exp()).log()
 
 
-@wrong("6.2", "log of softmax underflows", "log of an underflowed softmax: -inf")
-def _(q, log_prior, alpha, beta):
-    return (alpha * log_prior + beta * q).softmax(-1).log()
-
-
 @wrong("6.2", "prior as a probability", "exp of the log prior in the sum")
 def _(q, log_prior, alpha, beta):
     return (alpha * log_prior.exp() + beta * q).log_softmax(-1)
@@ -266,9 +263,9 @@ def _(q, log_prior, alpha, beta):
     return x - x.max(-1, keepdim=True).values
 
 
-@wrong("6.2", "log α for α", "log of alpha added")
+@wrong("6.2", "the policy raised to α at the end", "alpha applied after normalising")
 def _(q, log_prior, alpha, beta):
-    return (log_prior + beta * q + math.log(alpha + 1e-9) * q).log_softmax(-1)
+    return alpha * (log_prior + beta * q).log_softmax(-1)
 
 
 @wrong("6.2", "value subtracted without β", "normaliser divided by beta")
@@ -489,6 +486,7 @@ def _(rng):
         steps = normal(rng, b), whole(rng, s, b), whole(rng, s, b), flags(rng, b)
         found.append((normal(rng, s, a), prior, beta, gamma, *steps))
         found.append((-20 * normal(rng, s, a).abs(), prior, beta, gamma, *steps))
+        found.append((9 + 20 * normal(rng, s, a).abs(), prior, beta, gamma, *steps))
     return found
 
 
