@@ -30,20 +30,33 @@ def worked_solutions():
         space = {}
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             value = getattr(node, "value", None)
-            if isinstance(node, ast.Import | ast.ImportFrom | ast.FunctionDef) or isinstance(value, ast.Constant):
+            if isinstance(
+                node, ast.Import | ast.ImportFrom | ast.FunctionDef
+            ) or isinstance(value, ast.Constant):
                 exec(compile(ast.Module([node], []), str(path), "exec"), space)
-            elif isinstance(value, ast.Call) and getattr(value.func, "id", "") == "check":
+            elif (
+                isinstance(value, ast.Call) and getattr(value.func, "id", "") == "check"
+            ):
                 name, answer = value.args
-                found[name.value] = space[answer.id] if isinstance(answer, ast.Name) else answer.value
+                found[name.value] = (
+                    space[answer.id] if isinstance(answer, ast.Name) else answer.value
+                )
     return found
 
 
 def arrays(value):
     """An answer as a list of float64 arrays, with the coarsest relative error that its dtypes excuse."""
-    if isinstance(value, tuple) or (isinstance(value, list) and any(isinstance(item, torch.Tensor) and item.ndim for item in value)):
+    if isinstance(value, tuple) or (
+        isinstance(value, list)
+        and any(isinstance(item, torch.Tensor) and item.ndim for item in value)
+    ):
         parts = [arrays(item) for item in value]
-        return [array for found, _ in parts for array in found], max(error for _, error in parts)
-    value = value.detach().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
+        return [array for found, _ in parts for array in found], max(
+            error for _, error in parts
+        )
+    value = (
+        value.detach().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
+    )
     if value.dtype.kind not in "fiub":
         raise TypeError(value.dtype)
     return [value.astype(np.float64)], 1e-4 if value.dtype == np.float32 else 1e-7
@@ -51,12 +64,15 @@ def arrays(value):
 
 def same_arguments(left, right):
     return all(
-        torch.equal(a.nan_to_num(9e9), b.nan_to_num(9e9)) if isinstance(a, torch.Tensor) and a.dtype.is_floating_point
-        else torch.equal(a, b) if isinstance(a, torch.Tensor)
-        else same_arguments(a, b) if isinstance(a, tuple)
+        torch.equal(a.nan_to_num(9e9), b.nan_to_num(9e9))
+        if isinstance(a, torch.Tensor) and a.dtype.is_floating_point
+        else torch.equal(a, b)
+        if isinstance(a, torch.Tensor)
+        else same_arguments(a, b)
+        if isinstance(a, tuple)
         else a == b
         for a, b in zip(left, right, strict=True)
-    )  # fmt: skip
+    )
 
 
 def agrees(function, worked, given):
@@ -69,13 +85,24 @@ def agrees(function, worked, given):
             found, error = arrays(function(*fresh))
         except Exception:
             return False
-    if len(found) != len(wanted):
-        (stacked,) = found if len(found) == 1 else (np.zeros(0),)
-        if stacked.shape[:1] != (len(wanted),):
+    if len(found) != len(
+        wanted
+    ):  # a tuple of numbers for a tensor, or a stacked tensor for a tuple
+        if len(wanted) == 1 and all(array.shape == found[0].shape for array in found):
+            found = [np.stack(found)]
+        elif len(found) == 1 and found[0].shape[:1] == (len(wanted),):
+            found = list(found[0])
+        else:
             return False
-        found = list(stacked)
     close = all(
-        a.shape == b.shape and np.allclose(a, b, rtol=error, atol=error * max(1.0, np.abs(b[np.isfinite(b)]).max(initial=0)), equal_nan=True)
+        a.shape == b.shape
+        and np.allclose(
+            a,
+            b,
+            rtol=error,
+            atol=error * max(1.0, np.abs(b[np.isfinite(b)]).max(initial=0)),
+            equal_nan=True,
+        )
         for a, b in zip(found, wanted, strict=True)
     )
     return close and same_arguments(fresh, given)
@@ -89,7 +116,10 @@ def inputs(name):
 def test_right_answers_agree_with_the_worked_solution_and_wrong_ones_do_not(name):
     worked, given = worked_solutions()[name], inputs(name)
     mine = [entry for entry in FUNCTIONS if entry.exercise == name]
-    told = {entry.why: all(agrees(entry.answer, worked, one) for one in given) for entry in mine}
+    told = {
+        entry.why: all(agrees(entry.answer, worked, one) for one in given)
+        for entry in mine
+    }
     assert told == {entry.why: entry.right for entry in mine}
 
 
@@ -101,8 +131,13 @@ def test_inputs_are_ones_that_the_worked_solution_can_answer(name):
 
 
 def test_the_corpus_is_large_and_covers_every_exercise():
-    assert {entry.exercise for entry in ENTRIES} == {exercise.name for exercise in checks.registered()}
-    assert sum(not entry.right for entry in FUNCTIONS) >= 600 and sum(entry.right for entry in FUNCTIONS) >= 150
+    assert {entry.exercise for entry in ENTRIES} == {
+        exercise.name for exercise in checks.registered()
+    }
+    assert (
+        sum(not entry.right for entry in FUNCTIONS) >= 600
+        and sum(entry.right for entry in FUNCTIONS) >= 150
+    )
     count = Counter((entry.exercise, entry.right) for entry in FUNCTIONS)
     assert all(count[name, False] >= 10 and count[name, True] >= 3 for name in NAMES)
 
@@ -117,4 +152,26 @@ def test_values_that_answer_questions():
     for entry in ENTRIES:
         if not callable(entry.answer):
             wanted = worked_solutions()[entry.exercise].casefold()
-            assert entry.right == (str(entry.answer).strip().casefold() == wanted), entry
+            assert entry.right == (str(entry.answer).strip().casefold() == wanted), (
+                entry
+            )
+
+
+def test_the_measure_tells_the_kinds_of_verdict_apart():
+    exercise = next(one for one in checks.registered() if one.name == "0.2")
+    entry = corpus.Entry("0.2", False, None, "", "")
+
+    def kind(answer, right=False):
+        return measure.kind(
+            entry._replace(right=right), checks.judge(exercise, answer), exercise
+        )
+
+    assert kind(exercise.reference) == "accepted"
+    assert kind(exercise.reference, right=True) == "right passed"
+    assert kind(lambda policy, epsilon: policy + 0.123, right=True) == "right refused"
+    assert kind(lambda policy, epsilon: [][0]) == "reasoned"  # raised IndexError
+    assert (
+        kind(lambda policy, epsilon: policy.mul_(2)) == "reasoned"
+    )  # changed its argument
+    assert kind(lambda policy, epsilon: None) == "vague"
+    assert kind(exercise.mistakes[0].function) == "reasoned"

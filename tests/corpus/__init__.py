@@ -53,7 +53,9 @@ def inputs(exercise: str) -> Callable:
 def values(exercise: str, rights: list, wrongs: dict) -> None:
     """Registers values as right answers to a question and, with their causes, as wrong ones."""
     ENTRIES.extend(Entry(exercise, True, value, "another spelling") for value in rights)
-    ENTRIES.extend(Entry(exercise, False, value, about, about) for value, about in wrongs.items())
+    ENTRIES.extend(
+        Entry(exercise, False, value, about, about) for value, about in wrongs.items()
+    )
 
 
 def load() -> list[Entry]:

@@ -20,7 +20,12 @@ def _(rng):
             0.5,
         )
     ]
-    for states, actions, discount in ((3, 2, 0.0), (4, 3, 0.9), (3, 3, 1.0), (2, 5, 0.7)):
+    for states, actions, discount in (
+        (3, 2, 0.0),
+        (4, 3, 0.9),
+        (3, 3, 1.0),
+        (2, 5, 0.7),
+    ):
         chain = policy(rng, states, actions, states) * torch.as_tensor(
             rng.uniform(0.3, 1, size=(states, actions, 1))
         )
@@ -102,7 +107,9 @@ def _(reward, transition, policy, values, discount):
     new = torch.zeros_like(values)
     for s in range(len(values)):
         for a in range(reward.shape[1]):
-            new[s] += policy[s, a] * (reward[s, a] + discount * transition[s, a] @ values)
+            new[s] += policy[s, a] * (
+                reward[s, a] + discount * transition[s, a] @ values
+            )
         return new
 
 
@@ -128,7 +135,9 @@ def _(reward, transition, policy, values, discount):
     return values + (policy * (reward + discount * transition @ values)).sum(-1)
 
 
-@wrong("1.1", "reward weighted by the probability of going on", "reward multiplied by P")
+@wrong(
+    "1.1", "reward weighted by the probability of going on", "reward multiplied by P"
+)
 def _(reward, transition, policy, values, discount):
     inner = transition * (reward.unsqueeze(-1) + discount * values)
     return (policy * inner.sum(-1)).sum(-1)
@@ -180,7 +189,12 @@ def _(rng):
     found = []
     for states, actions in ((1, 2), (4, 3), (5, 4), (3, 3)):
         q, old = normal(rng, states, actions), _one_hot(rng, states, actions)
-        found += [(q, old), (q.round(), old), (-q.abs() - 1, old), (torch.zeros_like(q), old)]
+        found += [
+            (q, old),
+            (q.round(), old),
+            (-q.abs() - 1, old),
+            (torch.zeros_like(q), old),
+        ]
     tied = tensor([[1.0, 1.0 + 5e-10, 0.0], [2.0, 0.0, 2.0], [0.0, 1e-7, 0.0]])
     found.append((tied, tensor([[1.0, 0, 0], [0, 0, 1.0], [1.0, 0, 0]])))
     found.append((tensor([[1.0, 1.0, 0.5]]), tensor([[0.0, 0.0, 1.0]])))
@@ -324,7 +338,9 @@ def _(q, policy):
     old = policy.argmax(-1)
     best = q.max(-1)
     keep = best.values - q.gather(-1, old.unsqueeze(-1)).squeeze(-1) < 1e-9
-    return torch.nn.functional.one_hot(torch.where(keep, old, best.indices), q.shape[-1])
+    return torch.nn.functional.one_hot(
+        torch.where(keep, old, best.indices), q.shape[-1]
+    )
 
 
 @right("1.2", "NumPy")
@@ -337,11 +353,11 @@ def _(q, policy):
 @right("1.2", "lists of lists")
 def _(q, policy):
     rows = []
-    for values, old in zip(q.tolist(), policy.tolist(), strict=True):
+    for row, old in zip(q.tolist(), policy.tolist(), strict=True):
         kept = old.index(1.0)
-        best = values.index(max(values))
-        choice = kept if values[best] - values[kept] < 1e-9 else best
-        rows.append([float(a == choice) for a in range(len(values))])
+        best = row.index(max(row))
+        choice = kept if row[best] - row[kept] < 1e-9 else best
+        rows.append([float(a == choice) for a in range(len(row))])
     return rows
 
 
@@ -350,10 +366,15 @@ def _(q, policy):
 
 @inputs("1.3")
 def _(rng):
-    four = torch.tensor([False, True, False, True]), torch.tensor([False, False, True, True])
+    four = (
+        torch.tensor([False, True, False, True]),
+        torch.tensor([False, False, True, True]),
+    )
     found = [(normal(rng, 4), normal(rng, 4), *four, 0.9)]
     for n, discount in ((1, 0.5), (7, 1.0), (12, 0.0), (30, 0.97)):
-        found.append((normal(rng, n), normal(rng, n), flags(rng, n), flags(rng, n), discount))
+        found.append(
+            (normal(rng, n), normal(rng, n), flags(rng, n), flags(rng, n), discount)
+        )
     return found
 
 
@@ -421,7 +442,9 @@ def _(reward, next_value, terminal, truncated, discount):
     return reward + discount ** (t + 1) * ~terminal * next_value
 
 
-@wrong("1.3", "`not` of a whole row looks at the first step only", "only the first flag")
+@wrong(
+    "1.3", "`not` of a whole row looks at the first step only", "only the first flag"
+)
 def _(reward, next_value, terminal, truncated, discount):
     return reward + discount * (not terminal[0]) * next_value
 
@@ -444,7 +467,9 @@ def _(reward, next_value, terminal, truncated, discount):
     return reward + discount * next_value
 
 
-@wrong("1.3", "recursion over time as if it were one episode", "return instead of target")
+@wrong(
+    "1.3", "recursion over time as if it were one episode", "return instead of target"
+)
 def _(reward, next_value, terminal, truncated, discount):
     target, g = torch.zeros_like(reward), 0.0
     for t in reversed(range(len(reward))):
@@ -603,7 +628,9 @@ def _(mdp, discount, sweeps):
     v = _zeros(mdp)
     for _ in range(sweeps):
         for s in range(len(v)):
-            future = (mdp.probability[s] * v[mdp.successor[s]] * ~mdp.terminal[s]).sum(-1)
+            future = (mdp.probability[s] * v[mdp.successor[s]] * ~mdp.terminal[s]).sum(
+                -1
+            )
             v[s] = (mdp.reward[s] + discount * future).max()
     return v
 

@@ -87,7 +87,9 @@ def _(q, state, action, reward, next_state, terminal, learning_rate, discount):
     return new
 
 
-@wrong("2.1", "adds the target without subtracting the old value", "error without Q(S, A)")
+@wrong(
+    "2.1", "adds the target without subtracting the old value", "error without Q(S, A)"
+)
 def _(q, state, action, reward, next_state, terminal, learning_rate, discount):
     new = q.clone()
     target = reward if terminal else reward + discount * q[next_state].max()
@@ -176,7 +178,9 @@ def _(q, state, action, reward, next_state, terminal, learning_rate, discount):
 def _(q, state, action, reward, next_state, terminal, learning_rate, discount):
     new = q.clone()
     future = 0 if terminal else q[next_state].max()
-    new[state, action] += learning_rate * (discount * (reward + future) - q[state, action])
+    new[state, action] += learning_rate * (
+        discount * (reward + future) - q[state, action]
+    )
     return new
 
 
@@ -269,7 +273,9 @@ def _(q, epsilon):
 @wrong("2.2", "best action left out of the random draw", "epsilon only for the others")
 def _(q, epsilon):
     best = _marks(q)
-    return (1 - epsilon) * best / best.sum(-1, keepdim=True) + (1 - best) * epsilon / q.shape[-1]
+    return (1 - epsilon) * best / best.sum(-1, keepdim=True) + (
+        1 - best
+    ) * epsilon / q.shape[-1]
 
 
 @wrong("2.2", "ε shared among the A − 1 others", "A - 1 for A")
@@ -362,7 +368,9 @@ def _(q, epsilon):
     return epsilon / q.shape[-1] + (1 - epsilon) * best / best.sum(-1, keepdim=True)
 
 
-@wrong("2.2", "random choice even where greedy: renormalised at the end", "normalised late")
+@wrong(
+    "2.2", "random choice even where greedy: renormalised at the end", "normalised late"
+)
 def _(q, epsilon):
     raw = epsilon / q.shape[-1] + (1 - epsilon) * _marks(q)
     return raw / raw.sum(-1, keepdim=True)
@@ -425,7 +433,9 @@ def _(rng):
 
 
 @wrong("2.3", "next state from the row below", "state[t + 1] for next_state[t]")
-def _(q, state, action, reward, next_state, terminal, truncated, learning_rate, discount):
+def _(
+    q, state, action, reward, next_state, terminal, truncated, learning_rate, discount
+):
     q = q.clone()
     for t in range(len(state)):
         after = state[t + 1] if t + 1 < len(state) else next_state[t]
@@ -435,7 +445,9 @@ def _(q, state, action, reward, next_state, terminal, truncated, learning_rate, 
 
 
 @wrong("2.3", "last transition dropped", "loop to T - 1")
-def _(q, state, action, reward, next_state, terminal, truncated, learning_rate, discount):
+def _(
+    q, state, action, reward, next_state, terminal, truncated, learning_rate, discount
+):
     q = q.clone()
     for t in range(len(state) - 1):
         y = reward[t] + (0 if terminal[t] else discount * q[next_state[t]].max())
@@ -444,7 +456,9 @@ def _(q, state, action, reward, next_state, terminal, truncated, learning_rate, 
 
 
 @wrong("2.3", "a cut counts as an ending", "truncated treated as terminal")
-def _(q, state, action, reward, next_state, terminal, truncated, learning_rate, discount):
+def _(
+    q, state, action, reward, next_state, terminal, truncated, learning_rate, discount
+):
     q = q.clone()
     for t in range(len(state)):
         done = terminal[t] or truncated[t]
@@ -454,7 +468,9 @@ def _(q, state, action, reward, next_state, terminal, truncated, learning_rate, 
 
 
 @wrong("2.3", "cut rows skipped", "truncated steps thrown away")
-def _(q, state, action, reward, next_state, terminal, truncated, learning_rate, discount):
+def _(
+    q, state, action, reward, next_state, terminal, truncated, learning_rate, discount
+):
     q = q.clone()
     for t in range(len(state)):
         if truncated[t]:
@@ -465,7 +481,9 @@ def _(q, state, action, reward, next_state, terminal, truncated, learning_rate, 
 
 
 @wrong("2.3", "cut rows skipped unless they also end", "truncated steps thrown away")
-def _(q, state, action, reward, next_state, terminal, truncated, learning_rate, discount):
+def _(
+    q, state, action, reward, next_state, terminal, truncated, learning_rate, discount
+):
     q = q.clone()
     for t in range(len(state)):
         if truncated[t] and not terminal[t]:
@@ -476,7 +494,9 @@ def _(q, state, action, reward, next_state, terminal, truncated, learning_rate, 
 
 
 @wrong("2.3", "only a cut stops the future", "the other flag")
-def _(q, state, action, reward, next_state, terminal, truncated, learning_rate, discount):
+def _(
+    q, state, action, reward, next_state, terminal, truncated, learning_rate, discount
+):
     q = q.clone()
     for t in range(len(state)):
         y = reward[t] + (0 if truncated[t] else discount * q[next_state[t]].max())
@@ -485,7 +505,9 @@ def _(q, state, action, reward, next_state, terminal, truncated, learning_rate, 
 
 
 @wrong("2.3", "where both flags are set it bootstraps", "both flags at once")
-def _(q, state, action, reward, next_state, terminal, truncated, learning_rate, discount):
+def _(
+    q, state, action, reward, next_state, terminal, truncated, learning_rate, discount
+):
     q = q.clone()
     for t in range(len(state)):
         goes_on = not terminal[t] or truncated[t]
@@ -495,7 +517,9 @@ def _(q, state, action, reward, next_state, terminal, truncated, learning_rate, 
 
 
 @wrong("2.3", "terminal forgotten", "terminal ignored")
-def _(q, state, action, reward, next_state, terminal, truncated, learning_rate, discount):
+def _(
+    q, state, action, reward, next_state, terminal, truncated, learning_rate, discount
+):
     q = q.clone()
     for s, a, r, after in zip(state, action, reward, next_state, strict=True):
         q[s, a] += learning_rate * (r + discount * q[after].max() - q[s, a])
@@ -503,7 +527,9 @@ def _(q, state, action, reward, next_state, terminal, truncated, learning_rate, 
 
 
 @wrong("2.3", "stops at the first ending", "break for continue")
-def _(q, state, action, reward, next_state, terminal, truncated, learning_rate, discount):
+def _(
+    q, state, action, reward, next_state, terminal, truncated, learning_rate, discount
+):
     q = q.clone()
     for t in range(len(state)):
         y = reward[t] + (0 if terminal[t] else discount * q[next_state[t]].max())
@@ -514,7 +540,9 @@ def _(q, state, action, reward, next_state, terminal, truncated, learning_rate, 
 
 
 @wrong("2.3", "targets from the first table", "all targets from the old table")
-def _(q, state, action, reward, next_state, terminal, truncated, learning_rate, discount):
+def _(
+    q, state, action, reward, next_state, terminal, truncated, learning_rate, discount
+):
     new = q.clone()
     for t in range(len(state)):
         y = reward[t] + (0 if terminal[t] else discount * q[next_state[t]].max())
@@ -523,7 +551,9 @@ def _(q, state, action, reward, next_state, terminal, truncated, learning_rate, 
 
 
 @wrong("2.3", "errors from the first table as well", "whole update from the old table")
-def _(q, state, action, reward, next_state, terminal, truncated, learning_rate, discount):
+def _(
+    q, state, action, reward, next_state, terminal, truncated, learning_rate, discount
+):
     new = q.clone()
     for t in range(len(state)):
         y = reward[t] + (0 if terminal[t] else discount * q[next_state[t]].max())
@@ -532,7 +562,9 @@ def _(q, state, action, reward, next_state, terminal, truncated, learning_rate, 
 
 
 @wrong("2.3", "backwards through the log", "reversed order")
-def _(q, state, action, reward, next_state, terminal, truncated, learning_rate, discount):
+def _(
+    q, state, action, reward, next_state, terminal, truncated, learning_rate, discount
+):
     q = q.clone()
     for t in reversed(range(len(state))):
         y = reward[t] + (0 if terminal[t] else discount * q[next_state[t]].max())
@@ -541,7 +573,9 @@ def _(q, state, action, reward, next_state, terminal, truncated, learning_rate, 
 
 
 @wrong("2.3", "no clone", "q is changed")
-def _(q, state, action, reward, next_state, terminal, truncated, learning_rate, discount):
+def _(
+    q, state, action, reward, next_state, terminal, truncated, learning_rate, discount
+):
     for t in range(len(state)):
         y = reward[t] + (0 if terminal[t] else discount * q[next_state[t]].max())
         q[state[t], action[t]] += learning_rate * (y - q[state[t], action[t]])
@@ -549,7 +583,9 @@ def _(q, state, action, reward, next_state, terminal, truncated, learning_rate, 
 
 
 @wrong("2.3", "return one level too deep", "return inside the loop")
-def _(q, state, action, reward, next_state, terminal, truncated, learning_rate, discount):
+def _(
+    q, state, action, reward, next_state, terminal, truncated, learning_rate, discount
+):
     q = q.clone()
     for t in range(len(state)):
         y = reward[t] + (0 if terminal[t] else discount * q[next_state[t]].max())
@@ -558,7 +594,9 @@ def _(q, state, action, reward, next_state, terminal, truncated, learning_rate, 
 
 
 @wrong("2.3", "SARSA with the next row's action", "on-policy target")
-def _(q, state, action, reward, next_state, terminal, truncated, learning_rate, discount):
+def _(
+    q, state, action, reward, next_state, terminal, truncated, learning_rate, discount
+):
     q = q.clone()
     for t in range(len(state)):
         nxt = action[(t + 1) % len(state)]
@@ -568,7 +606,9 @@ def _(q, state, action, reward, next_state, terminal, truncated, learning_rate, 
 
 
 @wrong("2.3", "no discount", "discount left out")
-def _(q, state, action, reward, next_state, terminal, truncated, learning_rate, discount):
+def _(
+    q, state, action, reward, next_state, terminal, truncated, learning_rate, discount
+):
     q = q.clone()
     for t in range(len(state)):
         y = reward[t] + (0 if terminal[t] else q[next_state[t]].max())
@@ -577,7 +617,9 @@ def _(q, state, action, reward, next_state, terminal, truncated, learning_rate, 
 
 
 @wrong("2.3", "starts from zeros", "given table ignored")
-def _(q, state, action, reward, next_state, terminal, truncated, learning_rate, discount):
+def _(
+    q, state, action, reward, next_state, terminal, truncated, learning_rate, discount
+):
     q = torch.zeros_like(q)
     for t in range(len(state)):
         y = reward[t] + (0 if terminal[t] else discount * q[next_state[t]].max())
@@ -585,8 +627,14 @@ def _(q, state, action, reward, next_state, terminal, truncated, learning_rate, 
     return q
 
 
-@wrong("2.3", "one vectorised assignment: repeated pairs count once", "vectorised, no order")
-def _(q, state, action, reward, next_state, terminal, truncated, learning_rate, discount):
+@wrong(
+    "2.3",
+    "one vectorised assignment: repeated pairs count once",
+    "vectorised, no order",
+)
+def _(
+    q, state, action, reward, next_state, terminal, truncated, learning_rate, discount
+):
     goes_on = 1 - torch.tensor(terminal, dtype=q.dtype)
     y = tensor(reward) + discount * goes_on * q[next_state].max(-1).values
     new = q.clone()
@@ -594,8 +642,12 @@ def _(q, state, action, reward, next_state, terminal, truncated, learning_rate, 
     return new
 
 
-@wrong("2.3", "after a cut the value of the state left", "state for next_state after a cut")
-def _(q, state, action, reward, next_state, terminal, truncated, learning_rate, discount):
+@wrong(
+    "2.3", "after a cut the value of the state left", "state for next_state after a cut"
+)
+def _(
+    q, state, action, reward, next_state, terminal, truncated, learning_rate, discount
+):
     q = q.clone()
     for t in range(len(state)):
         after = state[t] if truncated[t] else next_state[t]
@@ -605,7 +657,9 @@ def _(q, state, action, reward, next_state, terminal, truncated, learning_rate, 
 
 
 @right("2.3", "convex combination, index loop")
-def _(q, state, action, reward, next_state, terminal, truncated, learning_rate, discount):
+def _(
+    q, state, action, reward, next_state, terminal, truncated, learning_rate, discount
+):
     table = q.clone()
     for t in range(len(state)):
         s, a = int(state[t]), int(action[t])
@@ -616,16 +670,22 @@ def _(q, state, action, reward, next_state, terminal, truncated, learning_rate, 
 
 
 @right("2.3", "nested lists")
-def _(q, state, action, reward, next_state, terminal, truncated, learning_rate, discount):
+def _(
+    q, state, action, reward, next_state, terminal, truncated, learning_rate, discount
+):
     table = [list(row) for row in q.tolist()]
-    for s, a, r, n, end in zip(state, action, reward, next_state, terminal, strict=True):
+    for s, a, r, n, end in zip(
+        state, action, reward, next_state, terminal, strict=True
+    ):
         y = r + (0 if end else discount * max(table[n]))
         table[s][a] += learning_rate * (y - table[s][a])
     return table
 
 
 @right("2.3", "recursion on the rest of the log")
-def _(q, state, action, reward, next_state, terminal, truncated, learning_rate, discount):
+def _(
+    q, state, action, reward, next_state, terminal, truncated, learning_rate, discount
+):
     def learn(table, t):
         if t == len(state):
             return table
@@ -638,7 +698,9 @@ def _(q, state, action, reward, next_state, terminal, truncated, learning_rate, 
 
 
 @right("2.3", "NumPy")
-def _(q, state, action, reward, next_state, terminal, truncated, learning_rate, discount):
+def _(
+    q, state, action, reward, next_state, terminal, truncated, learning_rate, discount
+):
     q = q.numpy().copy()
     for t in range(len(state)):
         y = reward[t]
@@ -668,7 +730,12 @@ values(
 @inputs("2.5")
 def _(rng):
     found = [(tensor([[0.0, 1.0], [0.0, 0.0]]), tensor([[0.5, 0.5], [0.5, 0.0]]), 0.5)]
-    for n, epsilon, least in ((3, 0.0, 0.5), (4, 1.0, 0.9), (5, 0.1, 0.99), (3, 0.3, 0.1)):
+    for n, epsilon, least in (
+        (3, 0.0, 0.5),
+        (4, 1.0, 0.9),
+        (5, 0.1, 0.99),
+        (3, 0.3, 0.1),
+    ):
         greedy, random = (
             policy(rng, n, n) * torch.as_tensor(rng.uniform(least, 0.999, size=(n, 1)))
             for _ in range(2)
@@ -679,7 +746,10 @@ def _(rng):
 
 @wrong("2.5", "mixes the answers", "answers mixed, not matrices")
 def _(greedy, random, epsilon):
-    one, eye = torch.ones(len(greedy), dtype=greedy.dtype), torch.eye(len(greedy)).double()
+    one, eye = (
+        torch.ones(len(greedy), dtype=greedy.dtype),
+        torch.eye(len(greedy)).double(),
+    )
     a, b = torch.linalg.solve(eye - greedy, one), torch.linalg.solve(eye - random, one)
     return (1 - epsilon) * a + epsilon * b
 
@@ -687,25 +757,33 @@ def _(greedy, random, epsilon):
 @wrong("2.5", "ε and 1 − ε exchanged", "epsilon the wrong way round")
 def _(greedy, random, epsilon):
     p = epsilon * greedy + (1 - epsilon) * random
-    return torch.linalg.solve(torch.eye(len(p)).double() - p, torch.ones(len(p)).double())
+    return torch.linalg.solve(
+        torch.eye(len(p)).double() - p, torch.ones(len(p)).double()
+    )
 
 
 @wrong("2.5", "plus for minus", "I + P for I - P")
 def _(greedy, random, epsilon):
     p = (1 - epsilon) * greedy + epsilon * random
-    return torch.linalg.solve(torch.eye(len(p)).double() + p, torch.ones(len(p)).double())
+    return torch.linalg.solve(
+        torch.eye(len(p)).double() + p, torch.ones(len(p)).double()
+    )
 
 
 @wrong("2.5", "P − I", "sign: P - I")
 def _(greedy, random, epsilon):
     p = (1 - epsilon) * greedy + epsilon * random
-    return torch.linalg.solve(p - torch.eye(len(p)).double(), torch.ones(len(p)).double())
+    return torch.linalg.solve(
+        p - torch.eye(len(p)).double(), torch.ones(len(p)).double()
+    )
 
 
 @wrong("2.5", "transposed", "matrix transposed")
 def _(greedy, random, epsilon):
     p = ((1 - epsilon) * greedy + epsilon * random).T
-    return torch.linalg.solve(torch.eye(len(p)).double() - p, torch.ones(len(p)).double())
+    return torch.linalg.solve(
+        torch.eye(len(p)).double() - p, torch.ones(len(p)).double()
+    )
 
 
 @wrong("2.5", "the inverse itself", "inverse not multiplied by ones")
@@ -717,7 +795,9 @@ def _(greedy, random, epsilon):
 @wrong("2.5", "first state only", "one state's number")
 def _(greedy, random, epsilon):
     p = (1 - epsilon) * greedy + epsilon * random
-    return torch.linalg.solve(torch.eye(len(p)).double() - p, torch.ones(len(p)).double())[0]
+    return torch.linalg.solve(
+        torch.eye(len(p)).double() - p, torch.ones(len(p)).double()
+    )[0]
 
 
 @wrong("2.5", "one hundred sweeps", "horizon cut at 100 sweeps")
@@ -755,7 +835,9 @@ def _(greedy, random, epsilon):
 @wrong("2.5", "column vector", "shape [S, 1]")
 def _(greedy, random, epsilon):
     p = (1 - epsilon) * greedy + epsilon * random
-    return torch.linalg.solve(torch.eye(len(p)).double() - p, torch.ones(len(p), 1).double())
+    return torch.linalg.solve(
+        torch.eye(len(p)).double() - p, torch.ones(len(p), 1).double()
+    )
 
 
 @wrong("2.5", "does not count the first step", "one step too few")
@@ -775,13 +857,17 @@ def _(greedy, random, epsilon):
 @wrong("2.5", "a discount of 0.99", "discount where there is none")
 def _(greedy, random, epsilon):
     p = 0.99 * ((1 - epsilon) * greedy + epsilon * random)
-    return torch.linalg.solve(torch.eye(len(p)).double() - p, torch.ones(len(p)).double())
+    return torch.linalg.solve(
+        torch.eye(len(p)).double() - p, torch.ones(len(p)).double()
+    )
 
 
 @wrong("2.5", "ε twice", "epsilon added without 1 - epsilon")
 def _(greedy, random, epsilon):
     p = greedy + epsilon * (random - greedy * random)
-    return torch.linalg.solve(torch.eye(len(p)).double() - p, torch.ones(len(p)).double())
+    return torch.linalg.solve(
+        torch.eye(len(p)).double() - p, torch.ones(len(p)).double()
+    )
 
 
 @wrong("2.5", "eye subtracted elementwise from a sum", "ones for the identity")

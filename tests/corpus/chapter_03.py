@@ -23,12 +23,30 @@ values(
 
 @inputs("3.2")
 def _(rng):
-    ends, cut = torch.tensor([False, True, False, True]), torch.tensor([False, False, True, True])
+    ends, cut = (
+        torch.tensor([False, True, False, True]),
+        torch.tensor([False, False, True, True]),
+    )
     found = [(normal(rng, 4), ends, cut, normal(rng, 4, 3), 0.9)]
-    for batch, actions, discount in ((1, 2, 0.5), (6, 4, 1.0), (5, 5, 0.0), (20, 3, 0.97)):
+    for batch, actions, discount in (
+        (1, 2, 0.5),
+        (6, 4, 1.0),
+        (5, 5, 0.0),
+        (20, 3, 0.97),
+    ):
         q = normal(rng, batch, actions)
-        found.append((normal(rng, batch), flags(rng, batch), flags(rng, batch), q, discount))
-        found.append((normal(rng, batch), flags(rng, batch), flags(rng, batch), -q.abs(), discount))
+        found.append(
+            (normal(rng, batch), flags(rng, batch), flags(rng, batch), q, discount)
+        )
+        found.append(
+            (
+                normal(rng, batch),
+                flags(rng, batch),
+                flags(rng, batch),
+                -q.abs(),
+                discount,
+            )
+        )
     return found
 
 
@@ -315,7 +333,14 @@ def _(uniform, count, capacity):
 def _(rng):
     fading = 0.9 ** torch.arange(30, dtype=torch.float64)
     mixed = normal(rng, 12)
-    return [(tensor([1.0, 0.5]), 2), (fading, 1), (fading, 10), (fading, 30), (mixed, 7), (mixed, 12)]
+    return [
+        (tensor([1.0, 0.5]), 2),
+        (fading, 1),
+        (fading, 10),
+        (fading, 30),
+        (mixed, 7),
+        (mixed, 12),
+    ]
 
 
 @wrong("3.4", "mean of ρ", "each lag weighted alike")
@@ -397,7 +422,9 @@ def _(rho, capacity):
 
 @wrong("3.4", "2(N − d) from d = 1, ρ(0) once in all", "diagonal N times forgotten")
 def _(rho, capacity):
-    total = float(rho[0]) + sum(2 * (capacity - d) * float(rho[d]) for d in range(1, capacity))
+    total = float(rho[0]) + sum(
+        2 * (capacity - d) * float(rho[d]) for d in range(1, capacity)
+    )
     return total / capacity**2
 
 
@@ -450,7 +477,10 @@ def _(rho, capacity):
 @right("3.4", "double comprehension")
 def _(rho, capacity):
     r = rho.tolist()
-    return sum(r[abs(i - j)] for i in range(capacity) for j in range(capacity)) / capacity**2
+    return (
+        sum(r[abs(i - j)] for i in range(capacity) for j in range(capacity))
+        / capacity**2
+    )
 
 
 @right("3.4", "NumPy scalar in float32")
@@ -466,7 +496,13 @@ def _(rho, capacity):
 @inputs("3.5")
 def _(rng):
     found = []
-    for length, states, actions, every in ((6, 2, 1, 3), (9, 3, 2, 1), (20, 3, 2, 4), (15, 2, 3, 100), (12, 2, 2, 5)):
+    for length, states, actions, every in (
+        (6, 2, 1, 3),
+        (9, 3, 2, 1),
+        (20, 3, 2, 4),
+        (15, 2, 3, 100),
+        (12, 2, 2, 5),
+    ):
         s, a = whole(rng, states, length).tolist(), whole(rng, actions, length).tolist()
         nxt, r = whole(rng, states, length).tolist(), normal(rng, length).tolist()
         ends = flags(rng, length).tolist()
@@ -478,7 +514,17 @@ def _(rng):
 def _learn(first, copy, due=lambda t, every: (t + 1) % every == 0):
     """The loop with two lines left open: the first target table, its renewal, and when."""
 
-    def learn(q, state, action, reward, next_state, terminal, learning_rate, discount, target_every):
+    def learn(
+        q,
+        state,
+        action,
+        reward,
+        next_state,
+        terminal,
+        learning_rate,
+        discount,
+        target_every,
+    ):
         q = q.clone()
         target = first(q)
         for t in range(len(state)):
@@ -496,13 +542,21 @@ def _clone(q, target):
     return q.clone()
 
 
-wrong("3.5", "both lines unmended", "target is the same table")(_learn(lambda q: q, lambda q, _: q))
-wrong("3.5", "only the first line mended", "renewal without a copy")(_learn(lambda q: q.clone(), lambda q, _: q))
-wrong("3.5", "only the renewal mended", "first target without a copy")(_learn(lambda q: q, _clone))
+wrong("3.5", "both lines unmended", "target is the same table")(
+    _learn(lambda q: q, lambda q, _: q)
+)
+wrong("3.5", "only the first line mended", "renewal without a copy")(
+    _learn(lambda q: q.clone(), lambda q, _: q)
+)
+wrong("3.5", "only the renewal mended", "first target without a copy")(
+    _learn(lambda q: q, _clone)
+)
 wrong("3.5", "renewed at t = 0, C, 2C …", "off by one: t % every")(
     _learn(lambda q: q.clone(), _clone, lambda t, every: t % every == 0)
 )
-wrong("3.5", "never renewed", "target never renewed")(_learn(lambda q: q.clone(), lambda q, target: target))
+wrong("3.5", "never renewed", "target never renewed")(
+    _learn(lambda q: q.clone(), lambda q, target: target)
+)
 wrong("3.5", "renewed after every update", "target_every ignored")(
     _learn(lambda q: q.clone(), _clone, lambda t, every: True)
 )
@@ -512,7 +566,9 @@ wrong("3.5", "renewed once, from then on at every step", ">= for a remainder")(
 wrong("3.5", "renewed one update late", "off by one: every + 1")(
     _learn(lambda q: q.clone(), _clone, lambda t, every: (t + 1) % (every + 1) == 0)
 )
-wrong("3.5", "target starts from zeros", "first target is zero")(_learn(torch.zeros_like, _clone))
+wrong("3.5", "target starts from zeros", "first target is zero")(
+    _learn(torch.zeros_like, _clone)
+)
 wrong("3.5", "soft update in place of a copy", "Polyak average")(
     _learn(lambda q: q.clone(), lambda q, target: 0.5 * q + 0.5 * target)
 )
@@ -522,41 +578,87 @@ wrong("3.5", "a view, not a copy", "detach or view shares memory")(
 
 
 @wrong("3.5", "copy once an episode", "renewed at episode ends")
-def _(q, state, action, reward, next_state, terminal, learning_rate, discount, target_every):
+def _(
+    q,
+    state,
+    action,
+    reward,
+    next_state,
+    terminal,
+    learning_rate,
+    discount,
+    target_every,
+):
     q = q.clone()
     target = q.clone()
     for t in range(len(state)):
         future = 0.0 if terminal[t] else discount * target[next_state[t]].max()
-        q[state[t], action[t]] += learning_rate * (reward[t] + future - q[state[t], action[t]])
+        q[state[t], action[t]] += learning_rate * (
+            reward[t] + future - q[state[t], action[t]]
+        )
         if terminal[t]:
             target = q.clone()
     return q
 
 
 @wrong("3.5", "learns in the caller's table", "q is changed")
-def _(q, state, action, reward, next_state, terminal, learning_rate, discount, target_every):
+def _(
+    q,
+    state,
+    action,
+    reward,
+    next_state,
+    terminal,
+    learning_rate,
+    discount,
+    target_every,
+):
     target = q.clone()
     for t in range(len(state)):
         future = 0.0 if terminal[t] else discount * target[next_state[t]].max()
-        q[state[t], action[t]] += learning_rate * (reward[t] + future - q[state[t], action[t]])
+        q[state[t], action[t]] += learning_rate * (
+            reward[t] + future - q[state[t], action[t]]
+        )
         if (t + 1) % target_every == 0:
             target = q.clone()
     return q
 
 
 @wrong("3.5", "returns the target", "target returned for q")
-def _(q, state, action, reward, next_state, terminal, learning_rate, discount, target_every):
+def _(
+    q,
+    state,
+    action,
+    reward,
+    next_state,
+    terminal,
+    learning_rate,
+    discount,
+    target_every,
+):
     q, target = q.clone(), q.clone()
     for t in range(len(state)):
         future = 0.0 if terminal[t] else discount * target[next_state[t]].max()
-        q[state[t], action[t]] += learning_rate * (reward[t] + future - q[state[t], action[t]])
+        q[state[t], action[t]] += learning_rate * (
+            reward[t] + future - q[state[t], action[t]]
+        )
         if (t + 1) % target_every == 0:
             target = q.clone()
     return target
 
 
 @wrong("3.5", "error measured from the target table", "Q(S, A) from the copy")
-def _(q, state, action, reward, next_state, terminal, learning_rate, discount, target_every):
+def _(
+    q,
+    state,
+    action,
+    reward,
+    next_state,
+    terminal,
+    learning_rate,
+    discount,
+    target_every,
+):
     q, target = q.clone(), q.clone()
     for t in range(len(state)):
         s, a = state[t], action[t]
@@ -568,30 +670,64 @@ def _(q, state, action, reward, next_state, terminal, learning_rate, discount, t
 
 
 @wrong("3.5", "Double DQN's target", "action from q, value from the copy")
-def _(q, state, action, reward, next_state, terminal, learning_rate, discount, target_every):
+def _(
+    q,
+    state,
+    action,
+    reward,
+    next_state,
+    terminal,
+    learning_rate,
+    discount,
+    target_every,
+):
     q, target = q.clone(), q.clone()
     for t in range(len(state)):
         best = q[next_state[t]].argmax()
         future = 0.0 if terminal[t] else discount * target[next_state[t], best]
-        q[state[t], action[t]] += learning_rate * (reward[t] + future - q[state[t], action[t]])
+        q[state[t], action[t]] += learning_rate * (
+            reward[t] + future - q[state[t], action[t]]
+        )
         if (t + 1) % target_every == 0:
             target = q.clone()
     return q
 
 
 @wrong("3.5", "copy before the update", "renewed before the update")
-def _(q, state, action, reward, next_state, terminal, learning_rate, discount, target_every):
+def _(
+    q,
+    state,
+    action,
+    reward,
+    next_state,
+    terminal,
+    learning_rate,
+    discount,
+    target_every,
+):
     q, target = q.clone(), q.clone()
     for t in range(len(state)):
         if (t + 1) % target_every == 0:
             target = q.clone()
         future = 0.0 if terminal[t] else discount * target[next_state[t]].max()
-        q[state[t], action[t]] += learning_rate * (reward[t] + future - q[state[t], action[t]])
+        q[state[t], action[t]] += learning_rate * (
+            reward[t] + future - q[state[t], action[t]]
+        )
     return q
 
 
 @right("3.5", "copies into one buffer")
-def _(q, state, action, reward, next_state, terminal, learning_rate, discount, target_every):
+def _(
+    q,
+    state,
+    action,
+    reward,
+    next_state,
+    terminal,
+    learning_rate,
+    discount,
+    target_every,
+):
     q = q.clone()
     target = torch.empty_like(q).copy_(q)
     for t, (s, a) in enumerate(zip(state, action, strict=True), 1):
@@ -603,18 +739,42 @@ def _(q, state, action, reward, next_state, terminal, learning_rate, discount, t
 
 
 @right("3.5", "renewed before the update of t > 0")
-def _(q, state, action, reward, next_state, terminal, learning_rate, discount, target_every):
+def _(
+    q,
+    state,
+    action,
+    reward,
+    next_state,
+    terminal,
+    learning_rate,
+    discount,
+    target_every,
+):
     table = q.clone()
     for t in range(len(state)):
         if t % target_every == 0:
             target = table.clone()
-        y = reward[t] if terminal[t] else reward[t] + discount * max(target[next_state[t]])
+        y = (
+            reward[t]
+            if terminal[t]
+            else reward[t] + discount * max(target[next_state[t]])
+        )
         table[state[t], action[t]] += learning_rate * (y - table[state[t], action[t]])
     return table
 
 
 @right("3.5", "nested lists")
-def _(q, state, action, reward, next_state, terminal, learning_rate, discount, target_every):
+def _(
+    q,
+    state,
+    action,
+    reward,
+    next_state,
+    terminal,
+    learning_rate,
+    discount,
+    target_every,
+):
     table = q.tolist()
     target = [row[:] for row in table]
     for t in range(len(state)):
@@ -626,7 +786,17 @@ def _(q, state, action, reward, next_state, terminal, learning_rate, discount, t
 
 
 @right("3.5", "NumPy")
-def _(q, state, action, reward, next_state, terminal, learning_rate, discount, target_every):
+def _(
+    q,
+    state,
+    action,
+    reward,
+    next_state,
+    terminal,
+    learning_rate,
+    discount,
+    target_every,
+):
     q = np.array(q)
     target = q.copy()
     for t in range(len(state)):

@@ -21,7 +21,9 @@ def _(rng):
 
 
 def _hot(preferences, action):
-    return torch.nn.functional.one_hot(action, preferences.shape[-1]).to(preferences.dtype)
+    return torch.nn.functional.one_hot(action, preferences.shape[-1]).to(
+        preferences.dtype
+    )
 
 
 @wrong("4.1", "sign turned", "pi - 1 in place of 1 - pi")
@@ -72,7 +74,9 @@ def _(preferences, action):
     return 1 - preferences.softmax(-1)
 
 
-@wrong("4.1", "exponentials without stabilisation", "overflow: exp of large preferences")
+@wrong(
+    "4.1", "exponentials without stabilisation", "overflow: exp of large preferences"
+)
 def _(preferences, action):
     e = preferences.exp()
     return _hot(preferences, action) - e / e.sum(-1, keepdim=True)
@@ -105,7 +109,11 @@ def _(preferences, action):
     return _hot(preferences, action) / p.clamp(min=1e-9) - 1
 
 
-@wrong("4.1", "index with [action], right for a single state only", "index of the wrong axis")
+@wrong(
+    "4.1",
+    "index with [action], right for a single state only",
+    "index of the wrong axis",
+)
 def _(preferences, action):
     score = -preferences.softmax(-1)
     score[action] += 1
@@ -207,7 +215,9 @@ def _(reward, discount):
     return result
 
 
-@wrong("4.2", "divides by γ^t after a cumulative sum", "division by powers that underflow")
+@wrong(
+    "4.2", "divides by γ^t after a cumulative sum", "division by powers that underflow"
+)
 def _(reward, discount):
     power = discount ** torch.arange(len(reward), dtype=reward.dtype)
     return (power * reward).flip(0).cumsum(0).flip(0) / power
@@ -369,7 +379,9 @@ def _(returns):
 
 @wrong("4.3", "one baseline for all times", "mean over time as well")
 def _(returns):
-    others = (returns.sum() - returns.sum(1, keepdim=True)) / (returns.numel() - returns.shape[1])
+    others = (returns.sum() - returns.sum(1, keepdim=True)) / (
+        returns.numel() - returns.shape[1]
+    )
     return returns - others
 
 
@@ -476,7 +488,8 @@ def _(returns):
     rows = returns.tolist()
     return [
         [
-            g - sum(other[t] for j, other in enumerate(rows) if j != b) / (len(rows) - 1)
+            g
+            - sum(other[t] for j, other in enumerate(rows) if j != b) / (len(rows) - 1)
             for t, g in enumerate(row)
         ]
         for b, row in enumerate(rows)
@@ -502,7 +515,9 @@ def _(rng):
 
 @wrong("4.4", "t counts through the log", "t not reset at episode ends")
 def _(return_to_go, terminal, discount):
-    return return_to_go * discount ** torch.arange(len(return_to_go), dtype=torch.float64)
+    return return_to_go * discount ** torch.arange(
+        len(return_to_go), dtype=torch.float64
+    )
 
 
 @wrong("4.4", "reset before the terminal step is weighted", "reset one step early")
@@ -557,7 +572,9 @@ def _(return_to_go, terminal, discount):
     return result
 
 
-@wrong("4.4", "counted from the end of the episode", "time to go for time since the start")
+@wrong(
+    "4.4", "counted from the end of the episode", "time to go for time since the start"
+)
 def _(return_to_go, terminal, discount):
     result, t = return_to_go.clone(), 0
     for i in reversed(range(len(result))):
@@ -621,7 +638,9 @@ def _(return_to_go, terminal, discount):
     return result
 
 
-@wrong("4.4", "weights accumulated into the returns", "product runs on from step to step")
+@wrong(
+    "4.4", "weights accumulated into the returns", "product runs on from step to step"
+)
 def _(return_to_go, terminal, discount):
     result, weight = return_to_go.clone(), 1.0
     for i in range(len(result)):

@@ -27,7 +27,11 @@ def _(reward, terminal, next_value, discount, n):
     return g + discount**n * float(next_value[n - 1])
 
 
-@wrong("5.1", "ends, but the value is added all the same", "value added after a terminal step")
+@wrong(
+    "5.1",
+    "ends, but the value is added all the same",
+    "value added after a terminal step",
+)
 def _(reward, terminal, next_value, discount, n):
     total, weight, t = 0.0, 1.0, 0
     for t in range(n):
@@ -153,7 +157,9 @@ def _(reward, terminal, next_value, discount, n):
     return total
 
 
-@wrong("5.1", "any ending in the sequence, also behind n", "looks at flags after n steps")
+@wrong(
+    "5.1", "any ending in the sequence, also behind n", "looks at flags after n steps"
+)
 def _(reward, terminal, next_value, discount, n):
     total = 0.0
     for t in range(n):
@@ -175,7 +181,9 @@ def _(reward, terminal, next_value, discount, n):
 def _(reward, terminal, next_value, discount, n):
     total, weight = 0.0, 1.0
     for t in range(n):
-        total += weight * float(reward[t] + (0 if terminal[t] else discount * next_value[t]))
+        total += weight * float(
+            reward[t] + (0 if terminal[t] else discount * next_value[t])
+        )
         weight *= discount
         if terminal[t]:
             return total
@@ -192,23 +200,13 @@ def _(reward, terminal, next_value, discount, n):
 
 @right("5.1", "recursion")
 def _(reward, terminal, next_value, discount, n):
-    here = reward[0].item()
-    if terminal[0]:
-        return here
-    if n == 1:
-        return here + discount * next_value[0].item()
-    rest = (reward[1:], terminal[1:], next_value[1:], discount, n - 1)
+    def from_step(t):
+        if terminal[t]:
+            return reward[t].item()
+        ahead = next_value[t].item() if t == n - 1 else from_step(t + 1)
+        return reward[t].item() + discount * ahead
 
-    def go(r, e, v, g, k):
-        tail = v[0].item() if k == 0 else None
-        if tail is not None:
-            return tail
-        value = r[0].item()
-        if e[0]:
-            return value
-        return value + g * (v[0].item() if k == 1 else go(r[1:], e[1:], v[1:], g, k - 1))
-
-    return here + discount * go(*rest)
+    return from_step(0)
 
 
 @right("5.1", "vectorised with a cumulative product, a 0-dim tensor")
@@ -232,9 +230,17 @@ def _(reward, terminal, next_value, discount, n):
 @inputs("5.2")
 def _(rng):
     found = []
-    for n, gamma, lambda_ in ((1, 0.9, 0.5), (4, 0.9, 0.95), (7, 1.0, 1.0), (6, 0.5, 0.0), (15, 0.97, 0.8)):
+    for n, gamma, lambda_ in (
+        (1, 0.9, 0.5),
+        (4, 0.9, 0.95),
+        (7, 1.0, 1.0),
+        (6, 0.5, 0.0),
+        (15, 0.97, 0.8),
+    ):
         discount = gamma * (~flags(rng, n)).double()
-        found.append((normal(rng, n), discount, normal(rng, n), normal(rng, n), lambda_))
+        found.append(
+            (normal(rng, n), discount, normal(rng, n), normal(rng, n), lambda_)
+        )
     constant = torch.full((5,), 0.9, dtype=torch.float64)
     found.append((normal(rng, 5), constant, normal(rng, 5), normal(rng, 5), 0.7))
     return found
@@ -415,7 +421,12 @@ def _(reward, discount, value, next_value, lambda_):
     out, a = [], 0.0
     for t in range(len(reward) - 1, -1, -1):
         g = float(discount[t])
-        a = float(reward[t]) + g * float(next_value[t]) - float(value[t]) + g * lambda_ * a
+        a = (
+            float(reward[t])
+            + g * float(next_value[t])
+            - float(value[t])
+            + g * lambda_ * a
+        )
         out = [a, *out]
     return out
 
@@ -425,10 +436,14 @@ def _(reward, discount, value, next_value, lambda_):
     delta = (reward + discount * next_value - value).numpy()
     fade = lambda_ * discount.numpy()
     n = len(delta)
-    return np.array([sum(np.prod(fade[t:i]) * delta[i] for i in range(t, n)) for t in range(n)])
+    return np.array(
+        [sum(np.prod(fade[t:i]) * delta[i] for i in range(t, n)) for t in range(n)]
+    )
 
 
-@wrong("5.2", "λ-return − V, as if value[t + 1] were next_value[t]", "value for next_value")
+@wrong(
+    "5.2", "λ-return − V, as if value[t + 1] were next_value[t]", "value for next_value"
+)
 def _(reward, discount, value, next_value, lambda_):
     g, out = next_value[-1], torch.zeros_like(value)
     for t in reversed(range(len(value))):
@@ -493,42 +508,58 @@ def _back(start):
 
 wrong("5.4", "a time-out ends like a goal", "truncated treated as terminal")(
     _back(
-        lambda t, last, r, ends, cut, v, nv: 0.0 if ends[t] or cut[t] else nv[t] if t == last else r
+        lambda t, last, r, ends, cut, v, nv: (
+            0.0 if ends[t] or cut[t] else nv[t] if t == last else r
+        )
     )
 )
 wrong("5.4", "a time-out is no border", "truncated ignored: episodes run together")(
-    _back(lambda t, last, r, ends, cut, v, nv: 0.0 if ends[t] else nv[t] if t == last else r)
+    _back(
+        lambda t, last, r, ends, cut, v, nv: (
+            0.0 if ends[t] else nv[t] if t == last else r
+        )
+    )
 )
 wrong("5.4", "starts from 0 at the end of the rollout", "last step not bootstrapped")(
-    _back(lambda t, last, r, ends, cut, v, nv: 0.0 if ends[t] else nv[t] if cut[t] else r)
+    _back(
+        lambda t, last, r, ends, cut, v, nv: 0.0 if ends[t] else nv[t] if cut[t] else r
+    )
 )
 wrong("5.4", "goals ignored", "terminal ignored")(
     _back(lambda t, last, r, ends, cut, v, nv: nv[t] if cut[t] or t == last else r)
 )
 wrong("5.4", "time-out asked first", "both flags at once: truncated wins")(
     _back(
-        lambda t, last, r, ends, cut, v, nv: nv[t] if cut[t] else 0.0 if ends[t] else nv[t] if t == last else r
+        lambda t, last, r, ends, cut, v, nv: (
+            nv[t] if cut[t] else 0.0 if ends[t] else nv[t] if t == last else r
+        )
     )
 )
-wrong("5.4", "the rollout's end bootstraps even at a goal", "terminal ignored at the last step")(
+wrong(
+    "5.4",
+    "the rollout's end bootstraps even at a goal",
+    "terminal ignored at the last step",
+)(
     _back(
-        lambda t, last, r, ends, cut, v, nv: nv[t] if t == last else 0.0 if ends[t] else nv[t] if cut[t] else r
+        lambda t, last, r, ends, cut, v, nv: (
+            nv[t] if t == last else 0.0 if ends[t] else nv[t] if cut[t] else r
+        )
     )
 )
 wrong("5.4", "value of the state acted in", "value for next_value")(
     _back(
-        lambda t, last, r, ends, cut, v, nv: 0.0 if ends[t] else v[t] if cut[t] or t == last else r
+        lambda t, last, r, ends, cut, v, nv: (
+            0.0 if ends[t] else v[t] if cut[t] or t == last else r
+        )
     )
 )
-wrong("5.4", "value of the row below after a time-out", "value[t + 1] for next_value[t]")(
+wrong(
+    "5.4", "value of the row below after a time-out", "value[t + 1] for next_value[t]"
+)(
     _back(
-        lambda t, last, r, ends, cut, v, nv: 0.0
-        if ends[t]
-        else nv[t]
-        if t == last
-        else v[t + 1]
-        if cut[t]
-        else r
+        lambda t, last, r, ends, cut, v, nv: (
+            0.0 if ends[t] else nv[t] if t == last else v[t + 1] if cut[t] else r
+        )
     )
 )
 wrong("5.4", "one-step targets", "next_value everywhere (lambda = 0)")(
@@ -536,18 +567,16 @@ wrong("5.4", "one-step targets", "next_value everywhere (lambda = 0)")(
 )
 wrong("5.4", "last value of the rollout after each time-out", "next_value[-1]")(
     _back(
-        lambda t, last, r, ends, cut, v, nv: 0.0 if ends[t] else nv[-1] if cut[t] or t == last else r
+        lambda t, last, r, ends, cut, v, nv: (
+            0.0 if ends[t] else nv[-1] if cut[t] or t == last else r
+        )
     )
 )
 wrong("5.4", "the flags of the step before", "flags one step late")(
     _back(
-        lambda t, last, r, ends, cut, v, nv: nv[t]
-        if t == last
-        else 0.0
-        if ends[t + 1]
-        else nv[t]
-        if cut[t + 1]
-        else r
+        lambda t, last, r, ends, cut, v, nv: (
+            nv[t] if t == last else 0.0 if ends[t + 1] else nv[t] if cut[t + 1] else r
+        )
     )
 )
 wrong("5.4", "Monte Carlo with no bootstrapping", "bootstrap left out everywhere")(
@@ -593,7 +622,9 @@ def _(reward, terminal, truncated, value, next_value, discount):
     return result
 
 
-@wrong("5.4", "next value added to the rest, not put in its place", "bootstrap added to R")
+@wrong(
+    "5.4", "next value added to the rest, not put in its place", "bootstrap added to R"
+)
 def _(reward, terminal, truncated, value, next_value, discount):
     result, after = torch.zeros_like(reward), 0.0
     for t in reversed(range(len(reward))):
@@ -622,7 +653,9 @@ def _(reward, terminal, truncated, value, next_value, discount):
         if terminal[t]:
             return float(reward[t])
         ahead = truncated[t] or t + 1 == len(reward)
-        return float(reward[t]) + discount * (float(next_value[t]) if ahead else target(t + 1))
+        return float(reward[t]) + discount * (
+            float(next_value[t]) if ahead else target(t + 1)
+        )
 
     return torch.tensor([target(t) for t in range(len(reward))], dtype=torch.float64)
 
@@ -686,49 +719,75 @@ wrong("5.5", "sign mended, detach forgotten", "detach forgotten")(
     _gradients(lambda chosen, e, p: -(chosen * e).mean() + 0.5 * e.square().mean())
 )
 wrong("5.5", "detach added, sign left", "sign of the policy term")(
-    _gradients(lambda chosen, e, p: (chosen * e.detach()).mean() + 0.5 * e.square().mean())
+    _gradients(
+        lambda chosen, e, p: (chosen * e.detach()).mean() + 0.5 * e.square().mean()
+    )
 )
 wrong("5.5", "whole loss negated", "sign of the critic's term too")(
-    _gradients(lambda chosen, e, p: -(chosen * e.detach()).mean() - 0.5 * e.square().mean())
+    _gradients(
+        lambda chosen, e, p: -(chosen * e.detach()).mean() - 0.5 * e.square().mean()
+    )
 )
 wrong("5.5", "half forgotten", "square not halved")(
     _gradients(lambda chosen, e, p: -(chosen * e.detach()).mean() + e.square().mean())
 )
 wrong("5.5", "sums for means", "sum for mean")(
-    _gradients(lambda chosen, e, p: -(chosen * e.detach()).sum() + 0.5 * e.square().sum())
+    _gradients(
+        lambda chosen, e, p: -(chosen * e.detach()).sum() + 0.5 * e.square().sum()
+    )
 )
 wrong("5.5", "entropy bonus", "entropy term added")(
     _gradients(
-        lambda chosen, e, p: -(chosen * e.detach()).mean()
-        + 0.5 * e.square().mean()
-        + 0.01 * (p.exp() * p).sum(-1).mean()
+        lambda chosen, e, p: (
+            -(chosen * e.detach()).mean()
+            + 0.5 * e.square().mean()
+            + 0.01 * (p.exp() * p).sum(-1).mean()
+        )
     )
 )
 wrong("5.5", "critic's part cut off instead", "detach in the wrong term")(
-    _gradients(lambda chosen, e, p: -(chosen * e).mean() + 0.5 * e.detach().square().mean())
+    _gradients(
+        lambda chosen, e, p: -(chosen * e).mean() + 0.5 * e.detach().square().mean()
+    )
 )
 wrong("5.5", "probability for its log", "pi for log pi")(
-    _gradients(lambda chosen, e, p: -(chosen.exp() * e.detach()).mean() + 0.5 * e.square().mean())
+    _gradients(
+        lambda chosen, e, p: (
+            -(chosen.exp() * e.detach()).mean() + 0.5 * e.square().mean()
+        )
+    )
 )
 wrong("5.5", "absolute error", "absolute value for the square")(
-    _gradients(lambda chosen, e, p: -(chosen * e.detach()).mean() + 0.5 * e.abs().mean())
+    _gradients(
+        lambda chosen, e, p: -(chosen * e.detach()).mean() + 0.5 * e.abs().mean()
+    )
 )
 wrong("5.5", "the policy's part over the batch twice", "mean of the product of means")(
-    _gradients(lambda chosen, e, p: -chosen.mean() * e.detach().mean() + 0.5 * e.square().mean())
+    _gradients(
+        lambda chosen, e, p: (
+            -chosen.mean() * e.detach().mean() + 0.5 * e.square().mean()
+        )
+    )
 )
 wrong("5.5", "standardised advantage", "advantage standardised")(
     _gradients(
-        lambda chosen, e, p: -(
-            chosen * ((e - e.mean()) / (e.std(correction=0) + 1e-8)).detach()
-        ).mean()
-        + 0.5 * e.square().mean()
+        lambda chosen, e, p: (
+            -(chosen * ((e - e.mean()) / (e.std(correction=0) + 1e-8)).detach()).mean()
+            + 0.5 * e.square().mean()
+        )
     )
 )
 wrong("5.5", "square in the actor", "error squared in the policy's term")(
-    _gradients(lambda chosen, e, p: -(chosen * e.detach().square()).mean() + 0.5 * e.square().mean())
+    _gradients(
+        lambda chosen, e, p: (
+            -(chosen * e.detach().square()).mean() + 0.5 * e.square().mean()
+        )
+    )
 )
 wrong("5.5", "all actions in place of the chosen one", "gather left out")(
-    _gradients(lambda chosen, e, p: -(p.sum(-1) * e.detach()).mean() + 0.5 * e.square().mean())
+    _gradients(
+        lambda chosen, e, p: -(p.sum(-1) * e.detach()).mean() + 0.5 * e.square().mean()
+    )
 )
 
 

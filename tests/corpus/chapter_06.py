@@ -25,8 +25,16 @@ def _(rng):
         (normal(rng, 2, 3, 4) * 100, policy(rng, 2, 3, 4).log(), 0.7),
         (normal(rng, 3, 3), policy(rng, 3, 3).log(), 1.0),
         (tensor([2.0]), tensor([0.0]), 3.0),
-        (tensor([10_000.0, 0.0, 1.0]), tensor([-800.0, math.log(0.5), math.log(0.5)]), 1.0),
-        (tensor([[5000.0, 4999.0], [-5000.0, 2.0]]), tensor([[0.5, 0.5], [0.1, 0.9]]).log(), 1.0),
+        (
+            tensor([10_000.0, 0.0, 1.0]),
+            tensor([-800.0, math.log(0.5), math.log(0.5)]),
+            1.0,
+        ),
+        (
+            tensor([[5000.0, 4999.0], [-5000.0, 2.0]]),
+            tensor([[0.5, 0.5], [0.1, 0.9]]).log(),
+            1.0,
+        ),
     ]
 
 
@@ -35,14 +43,18 @@ def _(q, log_prior, beta):
     return (log_prior + beta * q).exp().sum(-1).log() / beta
 
 
-@wrong("6.1", "largest q subtracted, and added with β's factor", "beta * max divided twice")
+@wrong(
+    "6.1", "largest q subtracted, and added with β's factor", "beta * max divided twice"
+)
 def _(q, log_prior, beta):
     x = log_prior + beta * q
     c = x.max(-1, keepdim=True).values
     return (x - c).exp().sum(-1).log() / beta + c.squeeze(-1)
 
 
-@wrong("6.1", "largest q subtracted, not the largest exponent", "prior not in the maximum")
+@wrong(
+    "6.1", "largest q subtracted, not the largest exponent", "prior not in the maximum"
+)
 def _(q, log_prior, beta):
     c = q.max(-1, keepdim=True).values
     total = (log_prior.exp() * (beta * (q - c)).exp()).sum(-1)
@@ -79,7 +91,9 @@ def _(q, log_prior, beta):
     return torch.logsumexp(beta * (log_prior + q), -1) / beta
 
 
-@wrong("6.1", "β only inside the exponent of q: forgotten", "beta left out of the exponent")
+@wrong(
+    "6.1", "β only inside the exponent of q: forgotten", "beta left out of the exponent"
+)
 def _(q, log_prior, beta):
     return torch.logsumexp(log_prior + q, -1) / beta
 
@@ -127,7 +141,9 @@ def _(q, log_prior, beta):
     return torch.logsumexp(beta * q - log_prior, -1) / beta
 
 
-@wrong("6.1", "maximum over all states subtracted", "one maximum for all states: underflow")
+@wrong(
+    "6.1", "maximum over all states subtracted", "one maximum for all states: underflow"
+)
 def _(q, log_prior, beta):
     x = log_prior + beta * q
     c = x.max()
@@ -243,7 +259,9 @@ def _(q, log_prior, alpha, beta):
 
 @wrong("6.2", "prior multiplied outside its power", "alpha * pi0 for pi0 ** alpha")
 def _(q, log_prior, alpha, beta):
-    return ((alpha * log_prior.exp()) * (beta * (q - q.max(-1, keepdim=True).values)).exp()).log()
+    return (
+        (alpha * log_prior.exp()) * (beta * (q - q.max(-1, keepdim=True).values)).exp()
+    ).log()
 
 
 @wrong("6.2", "prior as a probability", "exp of the log prior in the sum")
@@ -314,8 +332,15 @@ def _(q, log_prior, alpha, beta):
 @inputs("6.3")
 def _(rng):
     found = []
-    for s, a, beta, gamma in ((2, 2, 1.0, 0.9), (4, 3, 5.0, 0.5), (3, 3, 0.2, 0.99), (5, 2, 30.0, 0.0)):
-        chain = policy(rng, s, a, s) * torch.as_tensor(rng.uniform(0.5, 1.0, size=(s, a, 1)))
+    for s, a, beta, gamma in (
+        (2, 2, 1.0, 0.9),
+        (4, 3, 5.0, 0.5),
+        (3, 3, 0.2, 0.99),
+        (5, 2, 30.0, 0.0),
+    ):
+        chain = policy(rng, s, a, s) * torch.as_tensor(
+            rng.uniform(0.5, 1.0, size=(s, a, 1))
+        )
         prior = policy(rng, s, a).log()
         found.append((normal(rng, s), normal(rng, s, a), chain, prior, beta, gamma))
     return found
@@ -323,7 +348,9 @@ def _(rng):
 
 def _solve(policy, pay, transition, discount):
     chain = torch.einsum("sa,sat->st", policy, transition)
-    return torch.linalg.solve(torch.eye(len(pay), dtype=pay.dtype) - discount * chain, pay)
+    return torch.linalg.solve(
+        torch.eye(len(pay), dtype=pay.dtype) - discount * chain, pay
+    )
 
 
 @wrong("6.3", "price left out", "KL price left out")
@@ -334,21 +361,27 @@ def _(values, reward, transition, log_prior, beta, discount):
 
 @wrong("6.3", "price added", "sign of the price")
 def _(values, reward, transition, log_prior, beta, discount):
-    log_pi = (log_prior + beta * (reward + discount * transition @ values)).log_softmax(-1)
+    log_pi = (log_prior + beta * (reward + discount * transition @ values)).log_softmax(
+        -1
+    )
     pay = (log_pi.exp() * (reward + (log_pi - log_prior) / beta)).sum(-1)
     return _solve(log_pi.exp(), pay, transition, discount)
 
 
 @wrong("6.3", "price not divided by β", "division by beta left out")
 def _(values, reward, transition, log_prior, beta, discount):
-    log_pi = (log_prior + beta * (reward + discount * transition @ values)).log_softmax(-1)
+    log_pi = (log_prior + beta * (reward + discount * transition @ values)).log_softmax(
+        -1
+    )
     pay = (log_pi.exp() * (reward - (log_pi - log_prior))).sum(-1)
     return _solve(log_pi.exp(), pay, transition, discount)
 
 
 @wrong("6.3", "entropy instead of KL", "prior left out of the price")
 def _(values, reward, transition, log_prior, beta, discount):
-    log_pi = (log_prior + beta * (reward + discount * transition @ values)).log_softmax(-1)
+    log_pi = (log_prior + beta * (reward + discount * transition @ values)).log_softmax(
+        -1
+    )
     pay = (log_pi.exp() * (reward - log_pi / beta)).sum(-1)
     return _solve(log_pi.exp(), pay, transition, discount)
 
@@ -383,7 +416,9 @@ def _(values, reward, transition, log_prior, beta, discount):
 
 @wrong("6.3", "discount left out of the system", "I - P for I - gamma P")
 def _(values, reward, transition, log_prior, beta, discount):
-    log_pi = (log_prior + beta * (reward + discount * transition @ values)).log_softmax(-1)
+    log_pi = (log_prior + beta * (reward + discount * transition @ values)).log_softmax(
+        -1
+    )
     pay = (log_pi.exp() * (reward - (log_pi - log_prior) / beta)).sum(-1)
     return _solve(log_pi.exp(), pay, transition, 1.0)
 
@@ -397,7 +432,9 @@ def _(values, reward, transition, log_prior, beta, discount):
 
 @wrong("6.3", "chain transposed", "chain transposed")
 def _(values, reward, transition, log_prior, beta, discount):
-    log_pi = (log_prior + beta * (reward + discount * transition @ values)).log_softmax(-1)
+    log_pi = (log_prior + beta * (reward + discount * transition @ values)).log_softmax(
+        -1
+    )
     pay = (log_pi.exp() * (reward - (log_pi - log_prior) / beta)).sum(-1)
     chain = torch.einsum("sa,sat->ts", log_pi.exp(), transition)
     return torch.linalg.solve(torch.eye(len(pay)).double() - discount * chain, pay)
@@ -405,14 +442,18 @@ def _(values, reward, transition, log_prior, beta, discount):
 
 @wrong("6.3", "chain of the prior", "prior in place of the policy in the chain")
 def _(values, reward, transition, log_prior, beta, discount):
-    log_pi = (log_prior + beta * (reward + discount * transition @ values)).log_softmax(-1)
+    log_pi = (log_prior + beta * (reward + discount * transition @ values)).log_softmax(
+        -1
+    )
     pay = (log_pi.exp() * (reward - (log_pi - log_prior) / beta)).sum(-1)
     return _solve(log_prior.exp(), pay, transition, discount)
 
 
 @wrong("6.3", "ten sweeps of evaluation", "evaluated by a few sweeps, not exactly")
 def _(values, reward, transition, log_prior, beta, discount):
-    log_pi = (log_prior + beta * (reward + discount * transition @ values)).log_softmax(-1)
+    log_pi = (log_prior + beta * (reward + discount * transition @ values)).log_softmax(
+        -1
+    )
     pay = (log_pi.exp() * (reward - (log_pi - log_prior) / beta)).sum(-1)
     chain = torch.einsum("sa,sat->st", log_pi.exp(), transition)
     for _ in range(10):
@@ -422,7 +463,9 @@ def _(values, reward, transition, log_prior, beta, discount):
 
 @wrong("6.3", "log-ratio upside down", "log prior minus log policy")
 def _(values, reward, transition, log_prior, beta, discount):
-    log_pi = (log_prior + beta * (reward + discount * transition @ values)).log_softmax(-1)
+    log_pi = (log_prior + beta * (reward + discount * transition @ values)).log_softmax(
+        -1
+    )
     kl = (log_prior.exp() * (log_prior - log_pi)).sum(-1)
     pay = (log_pi.exp() * reward).sum(-1) - kl / beta
     return _solve(log_pi.exp(), pay, transition, discount)
@@ -430,7 +473,9 @@ def _(values, reward, transition, log_prior, beta, discount):
 
 @wrong("6.3", "values added", "increment added to the values")
 def _(values, reward, transition, log_prior, beta, discount):
-    log_pi = (log_prior + beta * (reward + discount * transition @ values)).log_softmax(-1)
+    log_pi = (log_prior + beta * (reward + discount * transition @ values)).log_softmax(
+        -1
+    )
     pay = (log_pi.exp() * (reward - (log_pi - log_prior) / beta)).sum(-1)
     return values + _solve(log_pi.exp(), pay, transition, discount)
 
@@ -481,7 +526,12 @@ values(
 @inputs("6.5")
 def _(rng):
     found = []
-    for s, a, b, beta, gamma in ((2, 2, 3, 1.0, 0.9), (4, 3, 6, 5.0, 0.5), (3, 3, 3, 0.1, 1.0), (5, 4, 20, 200.0, 0.99)):
+    for s, a, b, beta, gamma in (
+        (2, 2, 3, 1.0, 0.9),
+        (4, 3, 6, 5.0, 0.5),
+        (3, 3, 3, 0.1, 1.0),
+        (5, 4, 20, 200.0, 0.99),
+    ):
         prior = policy(rng, a).log()
         steps = normal(rng, b), whole(rng, s, b), whole(rng, s, b), flags(rng, b)
         found.append((normal(rng, s, a), prior, beta, gamma, *steps))
@@ -519,7 +569,9 @@ def _(q, log_prior, beta, discount, reward, state, next_state, terminal):
     return reward + discount * terminal * _value(q[next_state], log_prior, beta)
 
 
-@wrong("6.5", "q set to zero after the goal, so that the prior's entropy stays", "masked q")
+@wrong(
+    "6.5", "q set to zero after the goal, so that the prior's entropy stays", "masked q"
+)
 def _(q, log_prior, beta, discount, reward, state, next_state, terminal):
     nxt = q[next_state] * ~terminal[:, None]
     return reward + discount * torch.logsumexp(beta * nxt, -1) / beta
@@ -527,12 +579,16 @@ def _(q, log_prior, beta, discount, reward, state, next_state, terminal):
 
 @wrong("6.5", "prior forgotten", "prior left out")
 def _(q, log_prior, beta, discount, reward, state, next_state, terminal):
-    return reward + discount * ~terminal * torch.logsumexp(beta * q[next_state], -1) / beta
+    return (
+        reward + discount * ~terminal * torch.logsumexp(beta * q[next_state], -1) / beta
+    )
 
 
 @wrong("6.5", "1/β left out", "division by beta left out")
 def _(q, log_prior, beta, discount, reward, state, next_state, terminal):
-    return reward + discount * ~terminal * torch.logsumexp(log_prior + beta * q[next_state], -1)
+    return reward + discount * ~terminal * torch.logsumexp(
+        log_prior + beta * q[next_state], -1
+    )
 
 
 @wrong("6.5", "γ left out", "discount left out")
@@ -581,9 +637,13 @@ def _(q, log_prior, beta, discount, reward, state, next_state, terminal):
     return reward + discount * ~terminal * v
 
 
-@wrong("6.5", "ended where the state does not change", "next_state == state for terminal")
+@wrong(
+    "6.5", "ended where the state does not change", "next_state == state for terminal"
+)
 def _(q, log_prior, beta, discount, reward, state, next_state, terminal):
-    return reward + discount * (state != next_state) * _value(q[next_state], log_prior, beta)
+    return reward + discount * (state != next_state) * _value(
+        q[next_state], log_prior, beta
+    )
 
 
 @right("6.5", "where, values of all states first")
@@ -596,7 +656,11 @@ def _(q, log_prior, beta, discount, reward, state, next_state, terminal):
 def _(q, log_prior, beta, discount, reward, state, next_state, terminal):
     y = []
     for r, s, end in zip(reward, next_state, terminal, strict=True):
-        y.append(r if end else r + discount * torch.logsumexp(log_prior + beta * q[s], 0) / beta)
+        y.append(
+            r
+            if end
+            else r + discount * torch.logsumexp(log_prior + beta * q[s], 0) / beta
+        )
     return torch.stack(y)
 
 

@@ -33,7 +33,9 @@ def _(logits, log_prior):
     return p * ratio
 
 
-@wrong("7.1", "p (ratio + 1), the derivative by p", "derivative by p, not by the logits")
+@wrong(
+    "7.1", "p (ratio + 1), the derivative by p", "derivative by p, not by the logits"
+)
 def _(logits, log_prior):
     p, ratio, _ = _parts(logits, log_prior)
     return p * (ratio + 1)
@@ -170,7 +172,13 @@ def _(rng):
         return normal(rng, n).abs()
 
     found = [(tensor([1.0, 2.0]), tensor([0.5, 0.1]), 2.0, tensor([0.9, 0.9]), 3.0)]
-    for n, beta, gamma, end in ((1, 1.0, 0.9, None), (4, 0.5, 0.8, 3), (5, 5.0, 1.0, None), (6, 2.0, 0.9, 2), (3, 1.0, 0.7, 0)):
+    for n, beta, gamma, end in (
+        (1, 1.0, 0.9, None),
+        (4, 0.5, 0.8, 3),
+        (5, 5.0, 1.0, None),
+        (6, 2.0, 0.9, 2),
+        (3, 1.0, 0.7, 0),
+    ):
         discount = torch.full((n,), gamma, dtype=torch.float64)
         if end is not None:
             discount[end] = 0.0
@@ -294,7 +302,11 @@ def _(reward, kl, beta, discount, next_value):
     return y
 
 
-@wrong("7.3", "KL discounted apart, and V's price taken off as well", "price of V paid twice")
+@wrong(
+    "7.3",
+    "KL discounted apart, and V's price taken off as well",
+    "price of V paid twice",
+)
 def _(reward, kl, beta, discount, next_value):
     y = next_value - float(kl[-1]) / beta
     for d in reversed(range(len(reward))):
@@ -337,7 +349,15 @@ def _(rng):
     found = []
     for s, a, beta in ((1, 2, 1.0), (3, 3, 2.0), (4, 2, 0.3), (2, 5, 7.0)):
         weight = torch.as_tensor(rng.uniform(0, 2, size=s))
-        found.append((normal(rng, s, a), policy(rng, s, a).log(), beta, normal(rng, s, a), weight))
+        found.append(
+            (
+                normal(rng, s, a),
+                policy(rng, s, a).log(),
+                beta,
+                normal(rng, s, a),
+                weight,
+            )
+        )
     return found
 
 
@@ -434,7 +454,11 @@ def _(q, log_prior, beta, y, weight):
 def _(q, log_prior, beta, y, weight):
     p, ratio, kl, delta, mean = _three(q, log_prior, beta, y)
     w = weight.unsqueeze(-1) * p
-    return -w * (delta - mean), w * (ratio - kl) / beta, -weight.unsqueeze(-1) * mean.expand_as(q)
+    return (
+        -w * (delta - mean),
+        w * (ratio - kl) / beta,
+        -weight.unsqueeze(-1) * mean.expand_as(q),
+    )
 
 
 @wrong("7.4", "the sum of the three", "one tensor in place of three")
@@ -452,7 +476,11 @@ def _(q, log_prior, beta, y, weight):
     return -w * (delta - mean), w * (ratio - kl) / beta, -w * mean
 
 
-@wrong("7.4", "KL of the second by the wrong sign of the log-ratio", "sign of the regulariser")
+@wrong(
+    "7.4",
+    "KL of the second by the wrong sign of the log-ratio",
+    "sign of the regulariser",
+)
 def _(q, log_prior, beta, y, weight):
     p, ratio, kl, delta, mean = _three(q, log_prior, beta, y)
     w = weight.unsqueeze(-1) * p
@@ -475,9 +503,19 @@ def _(q, log_prior, beta, y, weight):
     kl = (p * (log_p - log_prior)).sum(-1)
     delta = (y - (kl / beta + value).unsqueeze(-1)).detach()
     first = -(weight.unsqueeze(-1) * p.detach() * delta * log_p).sum() / beta
-    third = 0.5 * (weight.unsqueeze(-1) * p.detach() * (delta + value.detach().unsqueeze(-1) - value.unsqueeze(-1)) ** 2).sum()
+    third = (
+        0.5
+        * (
+            weight.unsqueeze(-1)
+            * p.detach()
+            * (delta + value.detach().unsqueeze(-1) - value.unsqueeze(-1)) ** 2
+        ).sum()
+    )
     second = (weight * kl).sum() / beta**2
-    return [torch.autograd.grad(loss, x, retain_graph=True)[0] for loss in (first, second, third)]
+    return [
+        torch.autograd.grad(loss, x, retain_graph=True)[0]
+        for loss in (first, second, third)
+    ]
 
 
 @right("7.4", "one stacked tensor, einsum")
@@ -489,11 +527,11 @@ def _(q, log_prior, beta, y, weight):
 
 @right("7.4", "y without V: KL and V cancel in the first")
 def _(q, log_prior, beta, y, weight):
-    p, ratio, kl, _, mean = _three(q, log_prior, beta, y)
+    p, _, _, _, mean = _three(q, log_prior, beta, y)
     w = weight[:, None] * p
     return (
         w * ((p * y).sum(-1, keepdim=True) - y),
-        w * ((q - (p * q).sum(-1, keepdim=True))),
+        w * (q - (p * q).sum(-1, keepdim=True)),
         -w * mean,
     )
 
@@ -515,7 +553,9 @@ def _(rng):
 
 
 def _log_normal(mean, log_std, u):
-    return -0.5 * ((u - mean) / log_std.exp()) ** 2 - log_std - 0.5 * math.log(2 * math.pi)
+    return (
+        -0.5 * ((u - mean) / log_std.exp()) ** 2 - log_std - 0.5 * math.log(2 * math.pi)
+    )
 
 
 def _log_slope(u):
@@ -585,7 +625,9 @@ def _(mean, log_std, u):
 
 @wrong("7.5", "divided by σ once", "std not squared")
 def _(mean, log_std, u):
-    gauss = -0.5 * (u - mean) ** 2 / log_std.exp() - log_std - 0.5 * math.log(2 * math.pi)
+    gauss = (
+        -0.5 * (u - mean) ** 2 / log_std.exp() - log_std - 0.5 * math.log(2 * math.pi)
+    )
     return (gauss - _log_slope(u)).sum(-1)
 
 
@@ -619,7 +661,9 @@ def _(mean, log_std, u):
 
 @wrong("7.5", "slope of tanh without the square", "1 - tanh u for 1 - tanh^2 u")
 def _(mean, log_std, u):
-    return (_log_normal(mean, log_std, u) - (1 - u.tanh()).clamp(min=1e-30).log()).sum(-1)
+    return (_log_normal(mean, log_std, u) - (1 - u.tanh()).clamp(min=1e-30).log()).sum(
+        -1
+    )
 
 
 @wrong("7.5", "clamped tanh", "clamped tanh: finite but wrong for large u")
@@ -631,7 +675,9 @@ def _(mean, log_std, u):
 @right("7.5", "torch's Normal and TanhTransform's identity")
 def _(mean, log_std, u):
     normal = torch.distributions.Normal(mean, log_std.exp())
-    slope = torch.distributions.transforms.TanhTransform().log_abs_det_jacobian(u, u.tanh())
+    slope = torch.distributions.transforms.TanhTransform().log_abs_det_jacobian(
+        u, u.tanh()
+    )
     return (normal.log_prob(u) - slope).sum(-1)
 
 

@@ -131,7 +131,9 @@ def _(pi0, f, alpha, beta):
 @inputs("8.2")
 def _(rng):
     def visits(k, s):
-        return torch.as_tensor(rng.uniform(0, 5, size=(k, s)) * (rng.random((k, s)) < 0.7))
+        return torch.as_tensor(
+            rng.uniform(0, 5, size=(k, s)) * (rng.random((k, s)) < 0.7)
+        )
 
     nowhere = tensor([[1.0, 0.0, 0.0], [2.0, 0.0, 3.0]])
     return [
@@ -209,7 +211,9 @@ def _(policies, visits):
     return torch.where(total > 0, mean, _uniform(policies))
 
 
-@wrong("8.2", "tasks that were there count alike", "visited or not, in place of how often")
+@wrong(
+    "8.2", "tasks that were there count alike", "visited or not, in place of how often"
+)
 def _(policies, visits):
     mix = ((visits > 0).to(policies.dtype).unsqueeze(-1) * policies).sum(0)
     total = mix.sum(-1, keepdim=True)
@@ -330,7 +334,13 @@ values(
 @inputs("8.4")
 def _(rng):
     found = []
-    for k, s, a, alpha, beta in ((1, 1, 2, 0.5, 2.0), (2, 3, 4, 0.8, 5.0), (3, 3, 3, 0.9, 0.5), (4, 2, 5, 1.0, 10.0), (2, 4, 2, 0.0, 1.0)):
+    for k, s, a, alpha, beta in (
+        (1, 1, 2, 0.5, 2.0),
+        (2, 3, 4, 0.8, 5.0),
+        (3, 3, 3, 0.9, 0.5),
+        (4, 2, 5, 1.0, 10.0),
+        (2, 4, 2, 0.0, 1.0),
+    ):
         found.append((policy(rng, k, s, a).log(), policy(rng, s, a).log(), alpha, beta))
     return found
 

@@ -12,8 +12,15 @@ from corpus import flags, inputs, normal, policy, right, values, whole, wrong
 def _(rng):
     found = []
     for columns in (1, 2):
-        for shape, alpha, beta, prime in (((3,), 0.5, 2.0, 3.0), ((4, 3), 0.8, 5.0, 1.0), ((3, 3), 1.0, 0.3, 7.0), ((2, 3, 4), 0.0, 1.5, 0.5)):
-            found.append((normal(rng, *shape), normal(rng, *shape), columns, alpha, beta, prime))
+        for shape, alpha, beta, prime in (
+            ((3,), 0.5, 2.0, 3.0),
+            ((4, 3), 0.8, 5.0, 1.0),
+            ((3, 3), 1.0, 0.3, 7.0),
+            ((2, 3, 4), 0.0, 1.5, 0.5),
+        ):
+            found.append(
+                (normal(rng, *shape), normal(rng, *shape), columns, alpha, beta, prime)
+            )
     return found
 
 
@@ -78,7 +85,9 @@ def _(f, h, columns, alpha, beta, beta_prime):
 
 @wrong("9.1", "first axis", "wrong axis")
 def _(f, h, columns, alpha, beta, beta_prime):
-    return torch.log_softmax(beta_prime * f if columns == 1 else alpha * h + beta * f, 0)
+    return torch.log_softmax(
+        beta_prime * f if columns == 1 else alpha * h + beta * f, 0
+    )
 
 
 @wrong("9.1", "temperature", "f / beta")
@@ -101,7 +110,9 @@ def _(f, h, columns, alpha, beta, beta_prime):
 
 @wrong("9.1", "h softmaxed without a log", "softmax of h for h")
 def _(f, h, columns, alpha, beta, beta_prime):
-    return _softmax(beta_prime * f if columns == 1 else alpha * h.softmax(-1) + beta * f)
+    return _softmax(
+        beta_prime * f if columns == 1 else alpha * h.softmax(-1) + beta * f
+    )
 
 
 @wrong("9.1", "the two columns averaged", "sum halved")
@@ -138,15 +149,37 @@ def _(f, h, columns, alpha, beta, beta_prime):
 @inputs("9.2")
 def _(rng):
     found = []
-    both = torch.tensor([False, True, False, True]), torch.tensor([False, False, True, True])
+    both = (
+        torch.tensor([False, True, False, True]),
+        torch.tensor([False, False, True, True]),
+    )
     f, prior = normal(rng, 3, 2), policy(rng, 3, 2).log()
     four = whole(rng, 3, 4), normal(rng, 4), whole(rng, 3, 4), *both
     found.append((f, prior, *four, 0.5, 2.0, 0.9))
-    for s, a, b, alpha, beta, gamma in ((2, 2, 1, 0.0, 1.0, 0.5), (4, 3, 8, 0.8, 5.0, 0.99), (3, 3, 3, 1.0, 0.2, 1.0), (5, 5, 30, 0.9, 300.0, 0.95)):
-        steps = whole(rng, s, b), normal(rng, b), whole(rng, s, b), flags(rng, b), flags(rng, b)
-        found.append((normal(rng, s, a), policy(rng, s, a).log(), *steps, alpha, beta, gamma))
+    for s, a, b, alpha, beta, gamma in (
+        (2, 2, 1, 0.0, 1.0, 0.5),
+        (4, 3, 8, 0.8, 5.0, 0.99),
+        (3, 3, 3, 1.0, 0.2, 1.0),
+        (5, 5, 30, 0.9, 300.0, 0.95),
+    ):
+        steps = (
+            whole(rng, s, b),
+            normal(rng, b),
+            whole(rng, s, b),
+            flags(rng, b),
+            flags(rng, b),
+        )
+        found.append(
+            (normal(rng, s, a), policy(rng, s, a).log(), *steps, alpha, beta, gamma)
+        )
     shifted = 5 + normal(rng, 4, 3), policy(rng, 4, 3).log()
-    steps = whole(rng, 4, 9), normal(rng, 9), whole(rng, 4, 9), flags(rng, 9), flags(rng, 9)
+    steps = (
+        whole(rng, 4, 9),
+        normal(rng, 9),
+        whole(rng, 4, 9),
+        flags(rng, 9),
+        flags(rng, 9),
+    )
     found.append((*shifted, *steps, 0.7, 400.0, 0.9))
     return found
 
@@ -183,7 +216,9 @@ def _(f, log_pi0, state, reward, next_state, terminal, truncated, alpha, beta, g
 
 @wrong("9.2", "cuts in place of goals", "the other flag")
 def _(f, log_pi0, state, reward, next_state, terminal, truncated, alpha, beta, gamma):
-    return reward + gamma * ~truncated * _v(f[next_state], log_pi0[next_state], alpha, beta)
+    return reward + gamma * ~truncated * _v(
+        f[next_state], log_pi0[next_state], alpha, beta
+    )
 
 
 @wrong("9.2", "a cut goal goes on", "both flags at once")
@@ -194,17 +229,23 @@ def _(f, log_pi0, state, reward, next_state, terminal, truncated, alpha, beta, g
 
 @wrong("9.2", "mask not inverted", "mask inverted")
 def _(f, log_pi0, state, reward, next_state, terminal, truncated, alpha, beta, gamma):
-    return reward + gamma * terminal * _v(f[next_state], log_pi0[next_state], alpha, beta)
+    return reward + gamma * terminal * _v(
+        f[next_state], log_pi0[next_state], alpha, beta
+    )
 
 
 @wrong("9.2", "α forgotten", "alpha left out")
 def _(f, log_pi0, state, reward, next_state, terminal, truncated, alpha, beta, gamma):
-    return reward + gamma * ~terminal * _v(f[next_state], log_pi0[next_state], 1.0, beta)
+    return reward + gamma * ~terminal * _v(
+        f[next_state], log_pi0[next_state], 1.0, beta
+    )
 
 
 @wrong("9.2", "prior forgotten", "prior left out")
 def _(f, log_pi0, state, reward, next_state, terminal, truncated, alpha, beta, gamma):
-    return reward + gamma * ~terminal * _v(f[next_state], log_pi0[next_state], 0.0, beta)
+    return reward + gamma * ~terminal * _v(
+        f[next_state], log_pi0[next_state], 0.0, beta
+    )
 
 
 @wrong("9.2", "α and β exchanged", "alpha and beta swapped")
@@ -288,7 +329,10 @@ def _(f, log_pi0, state, reward, next_state, terminal, truncated, alpha, beta, g
     x = alpha * log_pi0 + beta * f
     steps = zip(reward.tolist(), next_state.tolist(), terminal.tolist(), strict=True)
     return torch.tensor(
-        [r + (0 if end else gamma * float(x[s].logsumexp(0)) / beta) for r, s, end in steps],
+        [
+            r + (0 if end else gamma * float(x[s].logsumexp(0)) / beta)
+            for r, s, end in steps
+        ],
         dtype=torch.float64,
     )
 
@@ -299,7 +343,13 @@ def _(f, log_pi0, state, reward, next_state, terminal, truncated, alpha, beta, g
 @inputs("9.3")
 def _(rng):
     found = []
-    for s, a, k, c, gamma, newest in ((1, 3, 1, 3, 0.5, 2), (4, 3, 2, 6, 0.9, 6), (3, 3, 3, 5, 0.99, 1), (5, 2, 4, 10, 1.0, 4), (6, 4, 3, 8, 0.7, 3)):
+    for s, a, k, c, gamma, newest in (
+        (1, 3, 1, 3, 0.5, 2),
+        (4, 3, 2, 6, 0.9, 6),
+        (3, 3, 3, 5, 0.99, 1),
+        (5, 2, 4, 10, 1.0, 4),
+        (6, 4, 3, 8, 0.7, 3),
+    ):
         steps = whole(rng, s, k, c), whole(rng, a, k, c), whole(rng, 12, k, c)
         found.append((policy(rng, s, a).log(), *steps, gamma, newest))
     return found
@@ -434,7 +484,11 @@ def _(log_pi0, state, action, time, gamma, newest):
 @right("9.3", "indices from the front")
 def _(log_pi0, state, action, time, gamma, newest):
     begin = state.shape[1] - newest
-    s, a, t = state[:, begin:].flatten(), action[:, begin:].flatten(), time[:, begin:].flatten()
+    s, a, t = (
+        state[:, begin:].flatten(),
+        action[:, begin:].flatten(),
+        time[:, begin:].flatten(),
+    )
     nll = torch.nn.functional.nll_loss(log_pi0[s], a, reduction="none")
     return (nll * gamma**t).mean()
 
@@ -460,7 +514,10 @@ def _(log_pi0, state, action, time, gamma, newest):
 
 @inputs("9.4")
 def _(rng):
-    four = torch.tensor([False, True, False, True]), torch.tensor([False, False, True, True])
+    four = (
+        torch.tensor([False, True, False, True]),
+        torch.tensor([False, False, True, True]),
+    )
     found = [(torch.tensor([3, 0, 7, 9]), torch.tensor([0, 2, 1, 5]), *four)]
     for lanes in (1, 2, 6, 20):
         given = whole(rng, 50, lanes), whole(rng, 9, lanes)

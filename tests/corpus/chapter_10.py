@@ -11,9 +11,21 @@ from corpus import flags, inputs, normal, policy, right, values, whole, wrong
 @inputs("10.1")
 def _(rng):
     found = []
-    for n, alpha, beta, gamma in ((2, 0.5, 2.0, 0.9), (1, 0.0, 1.0, 0.5), (8, 1.0, 5.0, 1.0), (20, 0.8, 0.5, 0.99)):
+    for n, alpha, beta, gamma in (
+        (2, 0.5, 2.0, 0.9),
+        (1, 0.0, 1.0, 0.5),
+        (8, 1.0, 5.0, 1.0),
+        (20, 0.8, 0.5, 0.99),
+    ):
         log_pi0, log_pi = (torch.as_tensor(-rng.exponential(size=n)) for _ in range(2))
-        given = normal(rng, n), log_pi0, log_pi, normal(rng, n), normal(rng, n), flags(rng, n)
+        given = (
+            normal(rng, n),
+            log_pi0,
+            log_pi,
+            normal(rng, n),
+            normal(rng, n),
+            flags(rng, n),
+        )
         found.append((*given, alpha, beta, gamma))
     return found
 
@@ -34,7 +46,11 @@ def _(reward, log_pi0, log_pi, value, next_value, terminal, alpha, beta, gamma):
 
 @wrong("10.1", "mask not inverted", "mask inverted")
 def _(reward, log_pi0, log_pi, value, next_value, terminal, alpha, beta, gamma):
-    return _pay(reward, log_pi0, log_pi, alpha, beta) + gamma * next_value * terminal - value
+    return (
+        _pay(reward, log_pi0, log_pi, alpha, beta)
+        + gamma * next_value * terminal
+        - value
+    )
 
 
 @wrong("10.1", "value not taken off", "value left out")
@@ -50,7 +66,11 @@ def _(reward, log_pi0, log_pi, value, next_value, terminal, alpha, beta, gamma):
 
 @wrong("10.1", "values exchanged", "value and next_value swapped")
 def _(reward, log_pi0, log_pi, value, next_value, terminal, alpha, beta, gamma):
-    return _pay(reward, log_pi0, log_pi, alpha, beta) + gamma * value * ~terminal - next_value
+    return (
+        _pay(reward, log_pi0, log_pi, alpha, beta)
+        + gamma * value * ~terminal
+        - next_value
+    )
 
 
 @wrong("10.1", "plain reward", "regularisation left out")
@@ -60,7 +80,11 @@ def _(reward, log_pi0, log_pi, value, next_value, terminal, alpha, beta, gamma):
 
 @wrong("10.1", "α forgotten", "alpha left out")
 def _(reward, log_pi0, log_pi, value, next_value, terminal, alpha, beta, gamma):
-    return _pay(reward, log_pi0, log_pi, 1.0, beta) + gamma * next_value * ~terminal - value
+    return (
+        _pay(reward, log_pi0, log_pi, 1.0, beta)
+        + gamma * next_value * ~terminal
+        - value
+    )
 
 
 @wrong("10.1", "α before both logs", "alpha / beta on log pi too")
@@ -108,7 +132,9 @@ def _(reward, log_pi0, log_pi, value, next_value, terminal, alpha, beta, gamma):
 @wrong("10.1", "value[t + 1] for the next value", "shifted value for next_value")
 def _(reward, log_pi0, log_pi, value, next_value, terminal, alpha, beta, gamma):
     shifted = torch.cat([value[1:], next_value[-1:]])
-    return _pay(reward, log_pi0, log_pi, alpha, beta) + gamma * shifted * ~terminal - value
+    return (
+        _pay(reward, log_pi0, log_pi, alpha, beta) + gamma * shifted * ~terminal - value
+    )
 
 
 @wrong("10.1", "minus on a bool tensor", "raises: 1 - bool tensor")
@@ -138,14 +164,20 @@ def _(reward, log_pi0, log_pi, value, next_value, terminal, alpha, beta, gamma):
 @right("10.1", "NumPy")
 def _(reward, log_pi0, log_pi, value, next_value, terminal, alpha, beta, gamma):
     r, p0, p, v, nv = (x.numpy() for x in (reward, log_pi0, log_pi, value, next_value))
-    return r + alpha / beta * p0 - p / beta + gamma * nv * np.invert(terminal.numpy()) - v
+    return (
+        r + alpha / beta * p0 - p / beta + gamma * nv * np.invert(terminal.numpy()) - v
+    )
 
 
 @right("10.1", "list of floats")
 def _(reward, log_pi0, log_pi, value, next_value, terminal, alpha, beta, gamma):
     out = []
     for t in range(len(reward)):
-        a = float(reward[t]) + alpha / beta * float(log_pi0[t]) - float(log_pi[t]) / beta
+        a = (
+            float(reward[t])
+            + alpha / beta * float(log_pi0[t])
+            - float(log_pi[t]) / beta
+        )
         if not terminal[t]:
             a += gamma * float(next_value[t])
         out.append(a - float(value[t]))
@@ -164,9 +196,16 @@ def _(reward, log_pi0, log_pi, value, next_value, terminal, alpha, beta, gamma):
 @inputs("10.2")
 def _(rng):
     found = []
-    for k, s, a, alpha, beta in ((1, 1, 2, 0.5, 2.0), (2, 3, 4, 0.8, 5.0), (3, 3, 3, 1.0, 0.5), (4, 2, 3, 0.9, 1.0)):
+    for k, s, a, alpha, beta in (
+        (1, 1, 2, 0.5, 2.0),
+        (2, 3, 4, 0.8, 5.0),
+        (3, 3, 3, 1.0, 0.5),
+        (4, 2, 3, 0.9, 1.0),
+    ):
         visits = torch.as_tensor(rng.uniform(0, 3, size=(k, s)))
-        found.append((policy(rng, k, s, a).log(), policy(rng, s, a).log(), visits, alpha, beta))
+        found.append(
+            (policy(rng, k, s, a).log(), policy(rng, s, a).log(), visits, alpha, beta)
+        )
     return found
 
 
@@ -187,7 +226,9 @@ def _(log_pi, log_pi0, visits, alpha, beta):
 
 @wrong("10.2", "mean over tasks", "mean for sum")
 def _(log_pi, log_pi0, visits, alpha, beta):
-    return alpha / beta * (visits.unsqueeze(-1) * (log_pi.exp() - log_pi0.exp())).mean(0)
+    return (
+        alpha / beta * (visits.unsqueeze(-1) * (log_pi.exp() - log_pi0.exp())).mean(0)
+    )
 
 
 @wrong("10.2", "visits normalised", "visits divided by their sum")
@@ -242,7 +283,9 @@ def _(log_pi, log_pi0, visits, alpha, beta):
     return alpha / beta * (weight * (log_pi.exp() - log_pi0.exp())).sum(0)
 
 
-@wrong("10.2", "multiplied by log π₀ (function, not gradient)", "objective, not gradient")
+@wrong(
+    "10.2", "multiplied by log π₀ (function, not gradient)", "objective, not gradient"
+)
 def _(log_pi, log_pi0, visits, alpha, beta):
     return alpha / beta * (visits.unsqueeze(-1) * log_pi.exp() * log_pi0).sum(0)
 
@@ -260,7 +303,9 @@ def _(log_pi, log_pi0, visits, alpha, beta):
 
 @right("10.2", "einsum")
 def _(log_pi, log_pi0, visits, alpha, beta):
-    return torch.einsum("ks,ksa->sa", visits, log_pi.exp() - log_pi0.exp()) * alpha / beta
+    return (
+        torch.einsum("ks,ksa->sa", visits, log_pi.exp() - log_pi0.exp()) * alpha / beta
+    )
 
 
 @right("10.2", "sums apart")
@@ -290,7 +335,12 @@ def _(log_pi, log_pi0, visits, alpha, beta):
 @inputs("10.3")
 def _(rng):
     found = []
-    for s, a, n, alpha, beta in ((1, 2, 1, 0.5, 2.0), (3, 3, 5, 0.8, 1.0), (4, 5, 12, 1.0, 5.0), (2, 4, 9, 0.3, 0.5)):
+    for s, a, n, alpha, beta in (
+        (1, 2, 1, 0.5, 2.0),
+        (3, 3, 5, 0.8, 1.0),
+        (4, 5, 12, 1.0, 5.0),
+        (2, 4, 9, 0.3, 0.5),
+    ):
         steps = whole(rng, s, n), whole(rng, a, n), normal(rng, n)
         found.append((normal(rng, s, a), normal(rng, s, a), *steps, alpha, beta))
     return found
@@ -304,7 +354,11 @@ def _sum_scores(logits, state, action, advantage):
     return total
 
 
-@wrong("10.3", "the colleague's function", "softmax of h for the task's policy, alpha left out")
+@wrong(
+    "10.3",
+    "the colleague's function",
+    "softmax of h for the task's policy, alpha left out",
+)
 def _(h, f, state, action, advantage, alpha, beta):
     return _sum_scores(h, state, action, advantage)
 
@@ -351,7 +405,9 @@ def _(h, f, state, action, advantage, alpha, beta):
 
 @wrong("10.3", "mean over steps", "mean for sum")
 def _(h, f, state, action, advantage, alpha, beta):
-    return alpha * _sum_scores(alpha * h + beta * f, state, action, advantage) / len(state)
+    return (
+        alpha * _sum_scores(alpha * h + beta * f, state, action, advantage) / len(state)
+    )
 
 
 @wrong("10.3", "advantages forgotten", "advantage left out")

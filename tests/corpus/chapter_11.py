@@ -189,24 +189,32 @@ def _(rng):
 @wrong("11.2", "all episodes counted", "episodes ignored in the sum")
 def _(durations, updates_per_episode, updates_per_step, episodes):
     steps = durations.nansum()
-    return torch.stack([steps, updates_per_episode * episodes + updates_per_step * steps])
+    return torch.stack(
+        [steps, updates_per_episode * episodes + updates_per_step * steps]
+    )
 
 
 @wrong("11.2", "last episodes", "last, not first, episodes")
 def _(durations, updates_per_episode, updates_per_step, episodes):
     steps = durations[-episodes:].nansum()
-    return torch.stack([steps, updates_per_episode * episodes + updates_per_step * steps])
+    return torch.stack(
+        [steps, updates_per_episode * episodes + updates_per_step * steps]
+    )
 
 
 @wrong("11.2", "mean length", "mean for sum")
 def _(durations, updates_per_episode, updates_per_step, episodes):
     steps = durations[:episodes].mean()
-    return torch.stack([steps, updates_per_episode * episodes + updates_per_step * steps])
+    return torch.stack(
+        [steps, updates_per_episode * episodes + updates_per_step * steps]
+    )
 
 
 @wrong("11.2", "updates per step forgotten", "updates per step left out")
 def _(durations, updates_per_episode, updates_per_step, episodes):
-    return torch.stack([durations[:episodes].sum(), tensor([updates_per_episode * episodes])[0]])
+    return torch.stack(
+        [durations[:episodes].sum(), tensor([updates_per_episode * episodes])[0]]
+    )
 
 
 @wrong("11.2", "updates per episode forgotten", "updates per episode left out")
@@ -218,25 +226,33 @@ def _(durations, updates_per_episode, updates_per_step, episodes):
 @wrong("11.2", "rates exchanged", "updates_per_episode and updates_per_step swapped")
 def _(durations, updates_per_episode, updates_per_step, episodes):
     steps = durations[:episodes].sum()
-    return torch.stack([steps, updates_per_step * episodes + updates_per_episode * steps])
+    return torch.stack(
+        [steps, updates_per_step * episodes + updates_per_episode * steps]
+    )
 
 
 @wrong("11.2", "order exchanged", "updates first")
 def _(durations, updates_per_episode, updates_per_step, episodes):
     steps = durations[:episodes].sum()
-    return torch.stack([updates_per_episode * episodes + updates_per_step * steps, steps])
+    return torch.stack(
+        [updates_per_episode * episodes + updates_per_step * steps, steps]
+    )
 
 
 @wrong("11.2", "one episode too few", "off by one: episodes - 1")
 def _(durations, updates_per_episode, updates_per_step, episodes):
     steps = durations[: episodes - 1].sum()
-    return torch.stack([steps, updates_per_episode * episodes + updates_per_step * steps])
+    return torch.stack(
+        [steps, updates_per_episode * episodes + updates_per_step * steps]
+    )
 
 
 @wrong("11.2", "one episode too many", "off by one: episodes + 1")
 def _(durations, updates_per_episode, updates_per_step, episodes):
     steps = durations[: episodes + 1].sum()
-    return torch.stack([steps, updates_per_episode * episodes + updates_per_step * steps])
+    return torch.stack(
+        [steps, updates_per_episode * episodes + updates_per_step * steps]
+    )
 
 
 @wrong("11.2", "fifty episodes", "50 hard-coded")
@@ -245,7 +261,9 @@ def _(durations, updates_per_episode, updates_per_step, episodes):
     return torch.stack([steps, updates_per_episode * 50 + updates_per_step * steps])
 
 
-@wrong("11.2", "episodes counted by the length of the array", "len(durations) for episodes")
+@wrong(
+    "11.2", "episodes counted by the length of the array", "len(durations) for episodes"
+)
 def _(durations, updates_per_episode, updates_per_step, episodes):
     steps = durations[:episodes].sum()
     count = len(durations)
@@ -255,7 +273,9 @@ def _(durations, updates_per_episode, updates_per_step, episodes):
 @wrong("11.2", "product", "product of the two kinds of updates")
 def _(durations, updates_per_episode, updates_per_step, episodes):
     steps = durations[:episodes].sum()
-    return torch.stack([steps, updates_per_episode * episodes * updates_per_step * steps])
+    return torch.stack(
+        [steps, updates_per_episode * episodes * updates_per_step * steps]
+    )
 
 
 @wrong("11.2", "running totals", "cumsum for sum")
@@ -278,7 +298,9 @@ def _(durations, updates_per_episode, updates_per_step, episodes):
     return updates_per_episode * episodes + updates_per_step * steps
 
 
-@wrong("11.2", "updates per step and episode added for each step", "both rates times steps")
+@wrong(
+    "11.2", "updates per step and episode added for each step", "both rates times steps"
+)
 def _(durations, updates_per_episode, updates_per_step, episodes):
     steps = durations[:episodes].sum()
     return torch.stack([steps, (updates_per_episode + updates_per_step) * steps])
@@ -287,7 +309,9 @@ def _(durations, updates_per_episode, updates_per_step, episodes):
 @wrong("11.2", "divided", "steps divided by the rate")
 def _(durations, updates_per_episode, updates_per_step, episodes):
     steps = durations[:episodes].sum()
-    return torch.stack([steps, updates_per_episode * episodes + steps / max(updates_per_step, 1)])
+    return torch.stack(
+        [steps, updates_per_episode * episodes + steps / max(updates_per_step, 1)]
+    )
 
 
 @right("11.2", "a tensor of two floats")

@@ -13,11 +13,12 @@ from typing import NamedTuple
 import corpus
 from distral_lite import checks
 
-KINDS = ("accepted", "vague", "reasoned", "right passed", "right refused")
+KINDS = ("accepted", "vague", "form", "reasoned", "right passed", "right refused")
 
-# The first difference, and nothing more: "6.1 ✗ at β = 5: found 1.095, wanted 0.875." with nothing behind it.
-FIRST_DIFFERENCE = re.compile(
-    r"(value \d+ of \d+: )?found (?!dtype|shape|a |\d+ values|.*, of type).* wanted .*"
+# What is no reason: the first difference ("found 1.095, wanted 0.875"), a form that differs ("found shape (2,), wanted shape (3,)").
+DIFFERENCE = re.compile(r"found [^✗]* wanted ")
+FORM = re.compile(
+    r"found (dtype|shape|a |\d+ values|.*, of type |.* wanted (a |\d+ values))"
 )
 NO_REASON = re.compile(r"found .*; the options are .*|.*: that is not it\.")
 
@@ -31,28 +32,32 @@ class Result(NamedTuple):
     seconds: float
 
 
-def reason(verdict, exercise):
-    """The part of a verdict that says why an answer is wrong; empty if it says no more than which input differs."""
+def kind_of_refusal(verdict, exercise):
+    """How much a refusal says: "vague" (the first difference), "form" (shape, dtype or type, no cause) or "reasoned"."""
     if hasattr(verdict, "reason"):
-        return verdict.reason or ""
-    text = verdict.message.split("✗ ", 1)[-1]
+        return "reasoned" if verdict.reason else "vague"
+    if verdict.state == "not attempted":
+        return "reasoned" if "return missing" in verdict.message else "vague"
+    text = verdict.message.split("✗ ", 1)[1]
     if isinstance(exercise, checks.Choice):
-        return "" if NO_REASON.fullmatch(text) else text
-    sentences = [" ".join(mistake.sentence.split()) for mistake in exercise.mistakes]
-    said = next((sentence for sentence in sentences if text.endswith(sentence)), "")
-    if said:
-        return said
-    found = text.split(": ", 1)[-1]
-    return "" if FIRST_DIFFERENCE.search(found) else found
+        return "vague" if NO_REASON.fullmatch(text) else "reasoned"
+    if any(
+        text.endswith(" ".join(mistake.sentence.split()))
+        for mistake in exercise.mistakes
+    ):
+        return "reasoned"
+    if not DIFFERENCE.search(text):
+        return "reasoned"
+    return "form" if FORM.search(text) else "vague"
 
 
 def kind(entry, verdict, exercise):
-    """What became of an answer: one of KINDS. A stub's verdict on an answer counts as a refusal."""
+    """What became of an answer: one of KINDS."""
     if entry.right:
         return "right passed" if verdict.state == "passed" else "right refused"
-    if verdict.state == "passed":
-        return "accepted"
-    return "reasoned" if reason(verdict, exercise) else "vague"
+    return (
+        "accepted" if verdict.state == "passed" else kind_of_refusal(verdict, exercise)
+    )
 
 
 def results():
@@ -70,12 +75,16 @@ def results():
 
 def table(found):
     """The counts, a row a chapter and one for all, as lines of text; functions and values apart."""
-    lines = [f"{'':<18}" + "".join(f"{name:>15}" for name in KINDS) + f"{'% reasoned':>12}"]
+    lines = [
+        f"{'':<18}" + "".join(f"{name:>15}" for name in KINDS) + f"{'% reasoned':>12}"
+    ]
     for title, chosen in (
         ("functions", [result for result in found if callable(result.entry.answer)]),
         ("values", [result for result in found if not callable(result.entry.answer)]),
     ):
-        chapters = sorted({int(result.entry.exercise.split(".")[0]) for result in chosen})
+        chapters = sorted(
+            {int(result.entry.exercise.split(".")[0]) for result in chosen}
+        )
         for chapter in (*chapters, None):
             name = title if chapter is None else f"  chapter {chapter:02}"
             count = Counter(
@@ -83,9 +92,11 @@ def table(found):
                 for result in chosen
                 if chapter in (None, int(result.entry.exercise.split(".")[0]))
             )
-            wrong = sum(count[kind] for kind in KINDS[:3])
+            wrong = sum(count[kind] for kind in KINDS[:4])
             share = f"{100 * count['reasoned'] / wrong:12.1f}" if wrong else ""
-            lines.append(f"{name:<18}" + "".join(f"{count[k]:>15}" for k in KINDS) + share)
+            lines.append(
+                f"{name:<18}" + "".join(f"{count[k]:>15}" for k in KINDS) + share
+            )
     return lines
 
 
@@ -97,7 +108,9 @@ def main():
     print("\n".join(table(found)))
     slowest = max(found, key=lambda result: result.seconds)
     total = sum(result.seconds for result in found)
-    print(f"{total:.1f} s in all; the slowest {slowest.seconds:.2f} s ({slowest.entry.exercise})")
+    print(
+        f"{total:.1f} s in all; the slowest {slowest.seconds:.2f} s ({slowest.entry.exercise})"
+    )
     for result in found:
         if arguments.messages or result.kind in ("accepted", "right refused"):
             entry = result.entry
