@@ -154,7 +154,9 @@ def version(requirement):
 
 def third_party(path):
     """The distributions that a file imports from outside the standard library and the project."""
-    own = {"distral_lite", "make_venv"} | {one.stem for one in scripts("tests")}
+    tests = ROOT / "tests"
+    ours = {one.relative_to(tests).parts[0].removesuffix(".py") for one in scripts("tests")}
+    own = {"distral_lite", "make_venv"} | ours
     tops = {name.split(".")[0] for name in imported_names(parse(path)) if not name.startswith(".")}
     return {canonicalize_name(DISTRIBUTION.get(top, top)) for top in tops - own - set(sys.stdlib_module_names)}
 
