@@ -44,7 +44,7 @@ def alive(pid):
     except ProcessLookupError:
         return False
     state = Path(f"/proc/{pid}/stat")
-    return not state.exists() or state.read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    return not state.exists() or state.read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0] != "Z"
 
 
 def gone(pids):
@@ -268,10 +268,9 @@ if __name__ == "__main__":
 @pytest.fixture
 def program(tmp_path):
     """The program in a process group of its own, as a terminal or a kernel would run it; at the end all of the group are killed."""
-    (tmp_path / "program.py").write_text(PROGRAM)
-    process = subprocess.Popen(
-        [sys.executable, "program.py"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )  # fmt: skip
+    (tmp_path / "program.py").write_text(PROGRAM, encoding="utf-8")
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "encoding": "utf-8"}
+    process = subprocess.Popen([sys.executable, "program.py"], cwd=tmp_path, start_new_session=True, **pipes)
     yield process
     try:
         os.killpg(process.pid, signal.SIGKILL)
@@ -308,8 +307,8 @@ def test_workers_do_not_outlive_a_killed_parent(program):
 
 
 def test_a_script_without_its_guard_is_told(tmp_path):
-    (tmp_path / "script.py").write_text(PROGRAM.replace('if __name__ == "__main__":\n    main()', "main()"))
-    done = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, timeout=AGES, check=False)
+    (tmp_path / "script.py").write_text(PROGRAM.replace('if __name__ == "__main__":\n    main()', "main()"), encoding="utf-8")
+    done = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, encoding="utf-8", timeout=AGES, check=False)
     assert done.returncode != 0
     assert "WorkerError" in done.stderr and "under `if __name__ == '__main__':`" in done.stderr
 

@@ -332,7 +332,7 @@ show_source(scene, plotting.show)
 
 
 def run(*command):
-    return subprocess.run([sys.executable, "-m", *command], capture_output=True, text=True, timeout=240)
+    return subprocess.run([sys.executable, "-m", *command], capture_output=True, encoding="utf-8", timeout=240)
 
 
 def test_outputs_hold_under_nbval_and_stay_small(tmp_path):
@@ -343,9 +343,9 @@ def test_outputs_hold_under_nbval_and_stay_small(tmp_path):
     store = "--ExecutePreprocessor.store_widget_state=False"
     done = run("jupyter", "nbconvert", "--to", "notebook", "--execute", "--inplace", "--ExecutePreprocessor.timeout=120", store, str(path))
     assert done.returncode == 0, done.stderr
-    assert path.stat().st_size < 40_000 and "0x" not in path.read_text()
+    assert path.stat().st_size < 40_000 and "0x" not in path.read_text(encoding="utf-8")
 
-    outputs = [cell["outputs"] for cell in json.loads(path.read_text())["cells"]]
+    outputs = [cell["outputs"] for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]]
     assert [len(shown) for shown in outputs] == [0, 1, 1, 1, 0, 1, 1]
     texts = ["".join(shown[0]["data"]["text/plain"]) for shown in [*outputs[1:4], outputs[5]]]
     assert texts == ["<panel: β>", "<panel: sweep>", "<panel: β>", "<Figure: Bar a is 1 high.>"]
@@ -358,5 +358,5 @@ def test_outputs_hold_under_nbval_and_stay_small(tmp_path):
     page = run("jupyter", "nbconvert", "--to", "html", "--template", "classic", "--stdout", str(path))
     assert 'alt="Bar a is 1 high."' in page.stdout
 
-    path.write_text(path.read_text().replace("Bar a is 1 high.>", "Bar a is 2 high.>"))
+    path.write_text(path.read_text(encoding="utf-8").replace("Bar a is 1 high.>", "Bar a is 2 high.>"), encoding="utf-8")
     assert run(*strict).returncode == 1
