@@ -22,6 +22,8 @@ from distral_lite.a3c import training
 from distral_lite.dynamic_programming import policy_iteration
 from distral_lite.gridworld import GridWorld, load_map
 
+# Windows has neither process groups nor the signals that these tests send.
+posix = pytest.mark.skipif(os.name != "posix", reason="sends signals to process groups")
 CORRIDOR = GridWorld.from_text("#######\n#S...G#\n#######").mdp()
 AGES = 120  # seconds after which a wait has failed
 
@@ -189,6 +191,7 @@ def test_episodes_of_workers_are_merged():
 # ---- processes that die ----
 
 
+@posix
 def test_a_killed_worker_is_an_error_and_leaves_nobody():
     """kill -9 in the middle of the work: the parent says who died and of what; every worker is gone."""
     seen = []
@@ -279,6 +282,7 @@ def program(tmp_path):
     process.communicate(timeout=AGES)
 
 
+@posix
 def test_an_interrupt_returns_what_there_is(program):
     """Control-C goes to the whole group, workers included. The parent stops them, gets their records, and says nothing else."""
     workers = [int(pid) for pid in program.stdout.readline().split()]
@@ -289,6 +293,7 @@ def test_an_interrupt_returns_what_there_is(program):
     assert program.returncode == 0 and gone(workers)
 
 
+@posix
 def test_an_interrupt_at_birth_leaves_nobody(program):
     """Control-C while the workers are still importing: no traceback of theirs, and nothing left."""
     workers = [int(pid) for pid in program.stdout.readline().split()]
@@ -299,6 +304,7 @@ def test_an_interrupt_at_birth_leaves_nobody(program):
     assert "updates" in out or "KeyboardInterrupt" in err
 
 
+@posix
 def test_workers_do_not_outlive_a_killed_parent(program):
     workers = [int(pid) for pid in program.stdout.readline().split()]
     assert program.stdout.readline() == "at work\n" and not gone(workers)
