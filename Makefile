@@ -49,19 +49,21 @@ test: venv  ## run every check: ruff, the tests, the browser, the notebooks
 
 # The same tests at the two ends of the ranges in pyproject.toml, each in an environment that is made afresh. Packages that HOLD names
 # (a regular expression) stay at the version in constraints.txt: PyTorch, because PyPI's builds for Linux bring CUDA, gigabytes of it.
+# (The oldest ipywidgets is Colab's, which goes with jupyterlab_widgets before 3; the browser's tests know the sliders of ipywidgets 8.)
 # With PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu there is no need to: HOLD= tries its ends too, as the public tests do.
 HOLD ?= torch
-oldest: ENDS = sed -nE 's/^ *"([a-z0-9-]+)>=([0-9.]+)[",].*/\1==\2/p' pyproject.toml
+oldest: ENDS = sed -nE 's/^ *"([a-z0-9-]+)>=([0-9.]+)[",].*/\1==\2/p' pyproject.toml ; echo 'jupyterlab_widgets<3'
 newest: ENDS = true
 oldest newest: BIN = build/$@/$(SCRIPTS)
 oldest:  ## the tests under the oldest versions that pyproject.toml admits
 newest:  ## the tests under the newest versions that pyproject.toml admits
 oldest newest:
 	rm -rf build/$@ && $(PYTHON) -m venv build/$@
-	{ $(ENDS) | grep -vE '^($(HOLD))==' ; grep -E '^($(HOLD))==' constraints.txt ; } > build/$@/constraints.txt ; cat build/$@/constraints.txt
+	{ { $(ENDS) ; } | grep -vE '^($(HOLD))==' ; grep -E '^($(HOLD))==' constraints.txt ; } > build/$@/constraints.txt ; cat build/$@/constraints.txt
 	$(BIN)/python -m pip install --quiet -c build/$@/constraints.txt -e ".[test]"
 	$(BIN)/python -m pip list
 	$(PYTEST)
+	$(if $(filter oldest,$@),$(BIN)/python -m pip install --quiet "ipywidgets>=8.1" && $(BIN)/python -m pytest tests/test_browser.py)
 
 fuzz: venv  ## the fuzzers of the tests, with all their cases
 	DISTRAL_LITE_FUZZ=1 $(BIN)/python -m pytest -n 2 -m fuzz tests
