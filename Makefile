@@ -1,12 +1,14 @@
 # The two commands of the course are `make lab` and `make test`; `make help` lists them all.
 # Each calls tools/make_venv.py first, which returns at once when .venv stands and was made from the present files.
 
-PYTHON ?= python3
 ifeq ($(OS),Windows_NT)
-BIN := .venv/Scripts
+PYTHON ?= python
+SCRIPTS := Scripts
 else
-BIN := .venv/bin
+PYTHON ?= python3
+SCRIPTS := bin
 endif
+BIN = .venv/$(SCRIPTS)
 
 CHAPTERS := $(wildcard chapters/*.py)
 NOTEBOOKS := $(wildcard chapters/*.ipynb solutions/*.ipynb)
@@ -16,7 +18,7 @@ FILES ?= $(CHAPTERS) $(wildcard solutions/*.py)
 CELL_TIMEOUT := 300
 # No state of widgets is stored, and an old one is cleared: it would be new bytes at each execution, and a slider without a kernel is of
 # no use. Readers without one see the still picture under each panel.
-EXECUTE := $(BIN)/jupyter nbconvert --log-level=ERROR --to notebook --execute --ExecutePreprocessor.timeout=$(CELL_TIMEOUT) \
+EXECUTE = $(BIN)/jupyter nbconvert --log-level=ERROR --to notebook --execute --ExecutePreprocessor.timeout=$(CELL_TIMEOUT) \
 	--ExecutePreprocessor.store_widget_state=False --ClearMetadataPreprocessor.enabled=True \
 	--ClearMetadataPreprocessor.clear_cell_metadata=False \
 	--ClearMetadataPreprocessor.preserve_nb_metadata_mask="{'jupytext', 'kernelspec', 'language_info'}"
@@ -24,7 +26,7 @@ EXECUTE := $(BIN)/jupyter nbconvert --log-level=ERROR --to notebook --execute --
 # The course's arrays are small: sharing them out among threads costs more than it saves, ten times more on a busy machine.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help venv lab test fuzz course sync bench experiments lint clean
+.PHONY: help venv lab test oldest newest fuzz course sync bench experiments lint clean
 .DEFAULT_GOAL := help
 
 help:  ## list these commands
@@ -40,11 +42,28 @@ lab: venv  ## open JupyterLab on the chapters
 # ruff, then one pytest run over the tests and, strictly compared, over every chapter and solution. Two workers, each with whole files
 # (--dist loadfile), or the cells of one notebook would be spread over several kernels; in the order given, so that the browser, which
 # takes longest, is not left for the end. ruff's verdict is kept for the exit status, so that pytest's summary is the last word.
+PYTEST = $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder \
+	--nbval --nbval-current-env --nbval-cell-timeout=$(CELL_TIMEOUT) tests $(NOTEBOOKS)
 test: venv  ## run every check: ruff, the tests, the browser, the notebooks
-	@$(BIN)/ruff check . ; lint=$$? ; \
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder \
-		--nbval --nbval-current-env --nbval-cell-timeout=$(CELL_TIMEOUT) tests $(NOTEBOOKS) \
-	&& exit $$lint
+	@$(BIN)/ruff check . ; lint=$$? ; $(PYTEST) && exit $$lint
+
+# The same tests at the two ends of the ranges in pyproject.toml, each in an environment that is made afresh. Packages that HOLD names
+# (a regular expression) stay at the version in constraints.txt: PyTorch, because PyPI's builds for Linux bring CUDA, gigabytes of it.
+# (The oldest ipywidgets is Colab's, which goes with jupyterlab_widgets before 3; the browser's tests know the sliders of ipywidgets 8.)
+# With PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu there is no need to: HOLD= tries its ends too, as the public tests do.
+HOLD ?= torch
+oldest: ENDS = sed -nE 's/^ *"([a-z0-9-]+)>=([0-9.]+)[",].*/\1==\2/p' pyproject.toml ; echo 'jupyterlab_widgets<3'
+newest: ENDS = true
+oldest newest: BIN = build/$@/$(SCRIPTS)
+oldest:  ## the tests under the oldest versions that pyproject.toml admits
+newest:  ## the tests under the newest versions that pyproject.toml admits
+oldest newest:
+	rm -rf build/$@ && $(PYTHON) -m venv build/$@
+	{ { $(ENDS) ; } | grep -vE '^($(HOLD))==' ; grep -E '^($(HOLD))==' constraints.txt ; } > build/$@/constraints.txt ; cat build/$@/constraints.txt
+	$(BIN)/python -m pip install --quiet -c build/$@/constraints.txt -e ".[test]"
+	$(BIN)/python -m pip list
+	$(PYTEST)
+	$(if $(filter oldest,$@),$(BIN)/python -m pip install --quiet "ipywidgets>=8.1" && $(BIN)/python -m pytest tests/test_browser.py)
 
 fuzz: venv  ## the fuzzers of the tests, with all their cases
 	DISTRAL_LITE_FUZZ=1 $(BIN)/python -m pytest -n 2 -m fuzz tests

@@ -5,6 +5,8 @@ import signal
 
 # Small arrays want one thread. Set before torch is imported, and inherited by the kernels of the notebooks.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Programs that tests start write UTF-8, which is what the tests read: left alone, Windows would have its own encoding in a pipe.
+os.environ.setdefault("PYTHONIOENCODING", "utf-8")
 
 # A shell ignores Control-C in what it starts in the background, and so would the programs that tests start and interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

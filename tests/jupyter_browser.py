@@ -92,7 +92,7 @@ def jupyter(folder, scratch):
     for name, values in SETTINGS.items():
         file = lab["user_settings_dir"] / f"{name}.jupyterlab-settings"
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(values))
+        file.write_text(json.dumps(values), encoding="utf-8")
     port, token = free_port(), secrets.token_hex(16)
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}", "--port-retries=0"]
     command += [
@@ -101,7 +101,7 @@ def jupyter(folder, scratch):
         *(f"--LabApp.{name}={place}" for name, place in lab.items()),
     ]
     log = Path(scratch) / "jupyter.log"
-    with log.open("w") as file:
+    with log.open("w", encoding="utf-8") as file:
         server = subprocess.Popen(command, env=environment, stdout=file, stderr=subprocess.STDOUT)
     try:
         wait_for_server(server, f"http://127.0.0.1:{port}/api/status?token={token}", log)
@@ -122,7 +122,7 @@ def wait_for_server(server, address, log):
         with contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError), urllib.request.urlopen(address, timeout=5):
             return
         time.sleep(0.1)
-    raise RuntimeError(f"JupyterLab did not come up:\n{log.read_text()}")
+    raise RuntimeError(f"JupyterLab did not come up:\n{log.read_text(encoding='utf-8', errors='replace')}")
 
 
 @contextlib.contextmanager

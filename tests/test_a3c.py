@@ -22,6 +22,8 @@ from distral_lite.a3c import training
 from distral_lite.dynamic_programming import policy_iteration
 from distral_lite.gridworld import GridWorld, load_map
 
+# Windows has neither process groups nor the signals that these tests send.
+posix = pytest.mark.skipif(os.name != "posix", reason="sends signals to process groups")
 CORRIDOR = GridWorld.from_text("#######\n#S...G#\n#######").mdp()
 AGES = 120  # seconds after which a wait has failed
 
@@ -44,7 +46,7 @@ def alive(pid):
     except ProcessLookupError:
         return False
     state = Path(f"/proc/{pid}/stat")
-    return not state.exists() or state.read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    return not state.exists() or state.read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0] != "Z"
 
 
 def gone(pids):
@@ -189,6 +191,7 @@ def test_episodes_of_workers_are_merged():
 # ---- processes that die ----
 
 
+@posix
 def test_a_killed_worker_is_an_error_and_leaves_nobody():
     """kill -9 in the middle of the work: the parent says who died and of what; every worker is gone."""
     seen = []
@@ -268,10 +271,9 @@ if __name__ == "__main__":
 @pytest.fixture
 def program(tmp_path):
     """The program in a process group of its own, as a terminal or a kernel would run it; at the end all of the group are killed."""
-    (tmp_path / "program.py").write_text(PROGRAM)
-    process = subprocess.Popen(
-        [sys.executable, "program.py"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )  # fmt: skip
+    (tmp_path / "program.py").write_text(PROGRAM, encoding="utf-8")
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "encoding": "utf-8"}
+    process = subprocess.Popen([sys.executable, "program.py"], cwd=tmp_path, start_new_session=True, **pipes)
     yield process
     try:
         os.killpg(process.pid, signal.SIGKILL)
@@ -280,6 +282,7 @@ def program(tmp_path):
     process.communicate(timeout=AGES)
 
 
+@posix
 def test_an_interrupt_returns_what_there_is(program):
     """Control-C goes to the whole group, workers included. The parent stops them, gets their records, and says nothing else."""
     workers = [int(pid) for pid in program.stdout.readline().split()]
@@ -290,6 +293,7 @@ def test_an_interrupt_returns_what_there_is(program):
     assert program.returncode == 0 and gone(workers)
 
 
+@posix
 def test_an_interrupt_at_birth_leaves_nobody(program):
     """Control-C while the workers are still importing: no traceback of theirs, and nothing left."""
     workers = [int(pid) for pid in program.stdout.readline().split()]
@@ -300,6 +304,7 @@ def test_an_interrupt_at_birth_leaves_nobody(program):
     assert "updates" in out or "KeyboardInterrupt" in err
 
 
+@posix
 def test_workers_do_not_outlive_a_killed_parent(program):
     workers = [int(pid) for pid in program.stdout.readline().split()]
     assert program.stdout.readline() == "at work\n" and not gone(workers)
@@ -308,8 +313,8 @@ def test_workers_do_not_outlive_a_killed_parent(program):
 
 
 def test_a_script_without_its_guard_is_told(tmp_path):
-    (tmp_path / "script.py").write_text(PROGRAM.replace('if __name__ == "__main__":\n    main()', "main()"))
-    done = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, timeout=AGES, check=False)
+    (tmp_path / "script.py").write_text(PROGRAM.replace('if __name__ == "__main__":\n    main()', "main()"), encoding="utf-8")
+    done = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, encoding="utf-8", timeout=AGES, check=False)
     assert done.returncode != 0
     assert "WorkerError" in done.stderr and "under `if __name__ == '__main__':`" in done.stderr
 

@@ -171,7 +171,7 @@ def test_stored_errors_and_stderr_are_caught(notebook):
 def test_a_script_that_differs_is_caught(notebook, script, agree):
     rules.write(notebook, ["Text", ("1 + 1", [])])
     if script is not None:
-        notebook.with_suffix(".py").write_text(script)
+        notebook.with_suffix(".py").write_text(script, encoding="utf-8")
     assert (rules.paired(notebook) == []) is agree
 
 
@@ -266,7 +266,7 @@ def test_nbval_fails_on_a_wrong_stored_output_and_only_there(tmp_path):
         "right.ipynb",
         "wrong.ipynb",
     ]
-    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8", timeout=300)
     verdicts = {line.split(" - ")[0] for line in result.stdout.splitlines() if line.startswith(("PASSED", "FAILED"))}
     assert verdicts == {
         "PASSED right.ipynb::Cell 0",

@@ -378,6 +378,24 @@ def test_set_up_compares_versions(monkeypatch):
         assert machine.packages_fit() is fits
 
 
+@pytest.mark.parametrize(
+    ("kernel", "page", "colab", "fits"),
+    [
+        ("8.1.9", "3.0.17", False, True),
+        ("7.7.1", "1.1.11", False, True),
+        ("7.7.1", "3.0.17", False, False),
+        ("8.1.0", "1.1.11", False, False),
+        ("7.7.1", "3.0.17", True, True),
+    ],
+)
+def test_sliders_want_two_halves_that_fit(monkeypatch, kernel, page, colab, fits):
+    found = {"ipywidgets": kernel, "jupyterlab_widgets": page}
+    monkeypatch.setattr(machine.metadata, "version", found.__getitem__)
+    if colab:
+        monkeypatch.setitem(machine.sys.modules, "google.colab", object())
+    assert machine.sliders_work() is fits
+
+
 def test_set_up_survives_a_broken_part(monkeypatch, capsys):
     def absent(name):
         raise ModuleNotFoundError(name)

@@ -47,7 +47,7 @@ def start(*words, **environment):
     path = os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])
     command_line = [sys.executable, "-m", "distral_lite.experiments", "--catalogue", "tiny_experiments", *map(str, words)]
     environment = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"} | {key: str(value) for key, value in environment.items()}
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "encoding": "utf-8"}
     return subprocess.Popen(command_line, env=environment, start_new_session=POSIX, **pipes)
 
 
@@ -68,7 +68,7 @@ def finish(process):
 
 
 def files(folder):
-    return sorted(str(path.relative_to(folder)) for path in folder.glob("*/*.npz"))
+    return sorted(path.relative_to(folder).as_posix() for path in folder.glob("*/*.npz"))
 
 
 def begun(diary):
@@ -80,7 +80,7 @@ def begun(diary):
 def alive(process):
     """Whether a process runs (one that ended and waits to be noticed does not)."""
     try:
-        with open(f"/proc/{process}/stat") as file:
+        with open(f"/proc/{process}/stat", encoding="utf-8") as file:
             return file.read().rsplit(")", 1)[1].split()[0] != "Z"
     except FileNotFoundError:
         return False
@@ -179,7 +179,7 @@ def test_dask_scheduler_with_two_workers_one_of_them_killed(tmp_path, diary):
         scheduler = dask("scheduler", "--host", "127.0.0.1", "--port", "0")
         until(card.exists, scheduler)
         workers = [dask("worker", "--host", "127.0.0.1", "--no-nanny", "--nthreads", "1") for _ in range(2)]
-        address = json.loads(card.read_text())["address"]
+        address = json.loads(card.read_text(encoding="utf-8"))["address"]
         words = ["run", "slow-one", "slow-two", "--seeds", 6, "--out", out, "--scheduler", address]
         process = start(*words, TINY_DIARY=diary, TINY_PAUSE=0.6)
         until(lambda: {worker.pid for worker in workers} <= {one for _, one in begun(diary)}, process, *workers)

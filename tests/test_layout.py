@@ -54,7 +54,7 @@ def parse(path):
 
 
 def named(path):
-    return str(path.relative_to(ROOT))
+    return path.relative_to(ROOT).as_posix()
 
 
 # ---- imports ----
@@ -136,7 +136,9 @@ def requirements(lines):
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 CORE = requirements(PROJECT["dependencies"])
+LAB = requirements(PROJECT["optional-dependencies"]["lab"])
 TEST = requirements(PROJECT["optional-dependencies"]["test"])
+assert str(TEST.pop("distral-lite")) == "distral_lite[lab]"  # who tests opens the chapters too
 BENCH = requirements(PROJECT["optional-dependencies"]["bench"])
 CLUSTER = requirements(PROJECT["optional-dependencies"]["cluster"])
 PINS = requirements(line for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines() if not line.startswith("#"))
@@ -164,22 +166,34 @@ def third_party(path):
 def test_every_imported_package_is_declared():
     readers = {named(path): third_party(path) - set(CORE) for path in scripts("distral_lite", "chapters", "solutions")}
     readers[EXECUTORS] -= set(CLUSTER)
-    ours = {named(path): third_party(path) - set(CORE) - set(TEST) for path in EVERYWHERE}
-    measured = {named(path): third_party(path) - set(CORE) - set(TEST) - set(BENCH) for path in scripts("benchmarks")}
+    ours = {named(path): third_party(path) - set(CORE | LAB | TEST) for path in EVERYWHERE}
+    measured = {named(path): third_party(path) - set(CORE | LAB | TEST | BENCH) for path in scripts("benchmarks")}
     assert {path: names for path, names in (ours | readers | measured).items() if names} == {}
 
 
 def test_every_dependency_is_pinned_within_its_range():
-    declared = CORE | TEST | BENCH | CLUSTER
+    declared = CORE | LAB | TEST | BENCH | CLUSTER
     assert sorted(PINS) == sorted(declared)
     assert [str(one) for name, one in declared.items() if version(PINS[name]) not in one.specifier] == []
+
+
+def test_make_oldest_knows_every_lower_bound():
+    """Its sed takes the bounds from lines of pyproject.toml; here they are read as TOML."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    (pattern,) = re.findall(r"sed -nE 's/(.*)/\\1==\\2/p' pyproject.toml", makefile)
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    taken = {name: [bound] for name, bound in re.findall(pattern, text, re.MULTILINE)}
+    assert taken == {
+        name: [one.version for one in need.specifier if one.operator == ">="]
+        for name, need in (CORE | LAB | TEST | BENCH | CLUSTER).items()
+    }
 
 
 def test_conda_environment_has_the_tested_versions():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
     *conda, pip = environment["dependencies"]
     packages = requirements(line for line in pip["pip"] if not line.startswith("--"))
-    assert {name: version(one) for name, one in packages.items()} == {name: version(PINS[name]) for name in CORE}
+    assert {name: version(one) for name, one in packages.items()} == {name: version(PINS[name]) for name in CORE | LAB}
     python = next(line.removeprefix("python=") for line in conda if line.startswith("python="))
     assert python in Requirement(f"python{PROJECT['requires-python']}").specifier
 
@@ -249,13 +263,28 @@ def pickle_complaint(node, known):
     return None
 
 
+def encoding_complaint(node, known):
+    """Why a call leaves the encoding of text to the system (Windows has its own); None if it does not."""
+    if not isinstance(node, ast.Call):
+        return None
+    words = {word.arg: getattr(word.value, "value", None) for word in node.keywords}
+    name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+    values = [words.get("mode"), *(getattr(one, "value", None) for one in node.args)]
+    binary = any(re.fullmatch(r"[rwxa+]*b[rwxa+]*", one) for one in values if isinstance(one, str))
+    files = full_name(node.func, known) in ("", "io.open")  # not os.open, nor Image.open
+    reads = files and (name in ("read_text", "write_text") or (name == "open" and not binary))
+    if "encoding" not in words and (reads or words.get("text") is True):
+        return f"{name} without encoding="
+    return None
+
+
 def complaints(tree, rule):
     known = aliases(tree)
     return [f"line {node.lineno}: {text}" for node in ast.walk(tree) if (text := rule(node, known))]
 
 
-@pytest.mark.parametrize("rule", [random_complaint, pickle_complaint])
-def test_no_global_generator_and_no_pickle(rule):
+@pytest.mark.parametrize("rule", [random_complaint, pickle_complaint, encoding_complaint])
+def test_no_global_generator_no_pickle_and_no_encoding_by_chance(rule):
     found = {named(path): complaints(parse(path), rule) for path in EVERYWHERE}
     assert {path: texts for path, texts in found.items() if texts} == {}
 
@@ -316,6 +345,28 @@ def test_pickles_are_caught(source, caught):
     assert len(complaints(ast.parse(source), pickle_complaint)) == caught
 
 
+@pytest.mark.parametrize(
+    ("source", "caught"),
+    [
+        ("open('x')", 1),
+        ("open('x', 'w')", 1),
+        ("open('x', mode='ab')", 0),
+        ("open('x', 'xb')", 0),
+        ("open('x', encoding='utf-8')", 0),
+        ("import io\nio.open('x')", 1),
+        ("path.open('w')", 1),
+        ("path.open('rb')", 0),
+        ("path.read_text()", 1),
+        ("path.write_text('β', encoding='utf-8')", 0),
+        ("from PIL import Image\nImage.open('x')", 0),
+        ("import subprocess\nsubprocess.run(['ls'], text=True)", 1),
+        ("import subprocess\nsubprocess.run(['ls'], encoding='utf-8')", 0),
+    ],
+)
+def test_encodings_by_chance_are_caught(source, caught):
+    assert len(complaints(ast.parse(source), encoding_complaint)) == caught
+
+
 # ---- files ----
 
 
@@ -328,7 +379,7 @@ FIXTURES = {"test_layout.py", "test_chapters.py", "test_checks.py"}  # they hold
 def project_files():
     """All text files of the project: the root's own and those of its folders."""
     folders = ["distral_lite", "chapters", "solutions", "tests", "benchmarks", "tools", ".ci", ".github"]
-    found = [path for path in ROOT.iterdir() if path.is_file()]
+    found = [path for path in ROOT.iterdir() if path.is_file() and path.name != ".git"]
     found += [path for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file()]
     hidden = {"__pycache__", ".ipynb_checkpoints"}
     return sorted(path for path in found if path.suffix in TEXT and path.name not in FIXTURES and not hidden & set(path.parts))

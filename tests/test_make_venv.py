@@ -27,7 +27,7 @@ def project(tmp_path):
 def call(project, **environment):
     """Run the script as make does; its exit status and the lines it wrote to stderr."""
     command = [sys.executable, str(project / "tools" / "make_venv.py")]
-    result = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, timeout=300)
+    result = subprocess.run(command, env=os.environ | environment, capture_output=True, encoding="utf-8", timeout=300)
     return result.returncode, result.stderr.splitlines()
 
 
@@ -70,7 +70,7 @@ def test_an_old_python_is_told_so(script, monkeypatch, capsys):
 def test_a_missing_venv_module_is_told_so(project, missing):
     shadow = project / "shadow"
     shadow.mkdir()
-    (shadow / f"{missing}.py").write_text("raise ImportError('shadowed')")
+    (shadow / f"{missing}.py").write_text("raise ImportError('shadowed')", encoding="utf-8")
     status, lines = call(project, PYTHONPATH=str(shadow))
     assert status == 1 and len(lines) == 1
     assert "sudo apt install python3-venv" in lines[0]
@@ -81,7 +81,7 @@ def test_no_network_is_told_so(script, project):
     """What the real pip says where nobody listens, without making an environment for it first."""
     nowhere = {"PIP_CONFIG_FILE": os.devnull, "PIP_FIND_LINKS": "", "PIP_INDEX_URL": "http://127.0.0.1:9/", "PIP_RETRIES": "0"}
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "numpy"]
-    result = subprocess.run(command, cwd=project, env=os.environ | nowhere, capture_output=True, text=True, timeout=300)
+    result = subprocess.run(command, cwd=project, env=os.environ | nowhere, capture_output=True, encoding="utf-8", timeout=300)
     assert result.returncode != 0
     assert script.explain(result.stderr).startswith("The packages could not be downloaded: check the network")
 
@@ -122,14 +122,14 @@ def test_a_half_made_environment_is_made_afresh(script):
 
 def test_changed_versions_are_installed_into_what_is_there(script, project):
     assert script.main() == 0
-    (project / "constraints.txt").write_text("torch==2.13.1\n")
+    (project / "constraints.txt").write_text("torch==2.13.1\n", encoding="utf-8")
     assert script.main() == script.main() == 0
     assert script.calls == ["venv", "pip", "pip"]
 
 
 def test_a_failed_update_leaves_the_environment_as_whole_as_it_was(script, project):
     assert script.main() == 0
-    (project / "constraints.txt").write_text("torch==2.13.1\n")
+    (project / "constraints.txt").write_text("torch==2.13.1\n", encoding="utf-8")
     script.answer = lambda step: (1, "ERROR: no")
     assert script.main() == 1
     script.answer = lambda step: (0, "")
@@ -140,6 +140,6 @@ def test_a_failed_update_leaves_the_environment_as_whole_as_it_was(script, proje
 def test_a_moved_project_gets_a_new_environment(script):
     assert script.main() == 0
     stamp = Path(script.STAMP)
-    stamp.write_text(stamp.read_text().replace(script.VENV, "/elsewhere/.venv"))
+    stamp.write_text(stamp.read_text(encoding="utf-8").replace(script.VENV, "/elsewhere/.venv"), encoding="utf-8")
     assert script.main() == 0
     assert script.calls == ["venv", "pip", "venv", "pip"]

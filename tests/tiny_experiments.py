@@ -13,6 +13,8 @@ from distral_lite.experiments import Claim, Experiment
 from distral_lite.experiments.experiment import Verdict
 from distral_lite.experiments.measures import first_episodes
 
+KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # on Windows either ends a process at once
+
 
 @dataclass(frozen=True)
 class Config:
@@ -29,7 +31,7 @@ def train(tasks, config, seeds):
     if config.fails:
         raise RuntimeError("this experiment always fails")
     if config.kills:
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), KILL)
     time.sleep(config.pause)
     return np.stack([np.random.default_rng(seed).normal(size=config.numbers) for seed in seeds])
 

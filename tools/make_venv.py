@@ -11,6 +11,7 @@ read: no f-strings, no annotations.
 from __future__ import print_function
 
 import hashlib
+import io
 import os
 import subprocess
 import sys
@@ -56,7 +57,7 @@ def fingerprint():
 def read_stamp():
     """The stamp's text, or "" where there is none."""
     try:
-        with open(STAMP) as file:
+        with io.open(STAMP, encoding="utf-8") as file:
             return file.read()
     except (IOError, OSError):
         return ""
@@ -133,7 +134,7 @@ def make():
 
 def write_stamp(text):
     """Mark the environment as finished."""
-    with open(STAMP, "w") as file:
+    with io.open(STAMP, "w", encoding="utf-8") as file:
         file.write(text)
 
 

@@ -3,6 +3,7 @@
 import importlib.util
 import io
 import platform
+import sys
 from importlib import metadata
 
 import torch
@@ -10,6 +11,10 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 COURSE = "distral_lite"
+SLIDERS = (
+    "`pip install --upgrade ipywidgets jupyterlab_widgets`, "
+    "then close JupyterLab and start it again"
+)
 
 
 def set_up() -> bool:
@@ -25,7 +30,7 @@ def set_up() -> bool:
         ("all packages are here, in the versions wanted", packages_fit, "run `make lab` again, or `pip install -e . -c constraints.txt`"),
         ("exact arithmetic is exact", arithmetic_works, "PyTorch is broken here: remove the environment's folder and run `make lab`"),
         ("pictures can be drawn", drawing_works, "Matplotlib is broken here: remove the environment's folder and run `make lab`"),
-        ("sliders can be shown", sliders_work, "install ipywidgets and jupyterlab_widgets, then close JupyterLab and start it again"),
+        ("sliders can be shown", sliders_work, SLIDERS),
     ]
     well = True
     for title, works, advice in items:
@@ -77,5 +82,17 @@ def drawing_works() -> bool:
 
 
 def sliders_work() -> bool:
-    """Whether ipywidgets and its half for JupyterLab are installed."""
-    return all(importlib.util.find_spec(name) is not None for name in ("ipywidgets", "jupyterlab_widgets"))
+    """Whether ipywidgets and its half for JupyterLab are installed and fit each other.
+
+    JupyterLab draws nothing where one is of ipywidgets 7 and the other of 8. Colab has such a
+    pair, and draws the sliders itself.
+    """
+    if importlib.util.find_spec("ipywidgets") is None:
+        return False
+    if "google.colab" in sys.modules:
+        return True
+    kernel, page = (
+        int(metadata.version(name).split(".")[0])
+        for name in ("ipywidgets", "jupyterlab_widgets")
+    )
+    return (kernel >= 8) == (page >= 3)
