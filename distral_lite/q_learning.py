@@ -15,32 +15,28 @@ from tqdm.auto import trange
 
 from distral_lite import lanes
 from distral_lite.mdp import MDP
-from distral_lite.validation import check_fraction, check_not_negative, check_positive
+from distral_lite.validation import Finite, Fraction, NotNegative, Settings, Whole
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Settings):
     """Settings of `train`. Where a tensor is allowed, it holds one number a task: a sweep of settings is a list of equal tasks."""
 
-    steps: int = 20_000  # environment steps of every lane
-    discount: float = 0.99  # gamma
-    learning_rate: float | Tensor = 0.5  # alpha of (2.17), or [K]
-    decay: float = 0.0  # the n-th update of a state-action pair uses learning_rate / n ** decay
-    epsilon: float | Tensor = 0.1  # probability of a random action, or [K]
-    initial_value: float = 0.0  # Q before any update, in units of reward
-    max_episode_steps: int = 1000  # an episode is cut here (and bootstraps: it is a truncation)
+    steps: Whole = 20_000  # environment steps of every lane
+    discount: Fraction = 0.99  # gamma
+    learning_rate: Fraction | Tensor = 0.5  # alpha of (2.17), or [K]
+    decay: NotNegative = 0.0  # the n-th update of a state-action pair uses learning_rate / n ** decay
+    epsilon: Fraction | Tensor = 0.1  # probability of a random action, or [K]
+    initial_value: Finite = 0.0  # Q before any update, in units of reward
+    max_episode_steps: Whole = 1000  # an episode is cut here (and bootstraps: it is a truncation)
     exploring_starts: bool = False  # start episodes anywhere instead of at the task's start
-    snapshots: int = 100  # copies of Q kept for the history, equally spaced in steps
+    snapshots: Whole = 100  # copies of Q kept for the history, equally spaced in steps
 
     def __post_init__(self) -> None:
-        """Refuses settings that make no sense, naming them."""
-        for name in ("steps", "max_episode_steps", "snapshots"):
-            check_positive("q_learning.Config", name, getattr(self, name), whole=True)
-        for name in ("discount", "epsilon", "learning_rate"):
-            check_fraction("q_learning.Config", name, getattr(self, name))
-        check_not_negative("q_learning.Config", "decay", self.decay)
+        """Refuses settings that do not go together, naming them."""
+        super().__post_init__()
         if self.snapshots > self.steps:
-            raise ValueError(f"q_learning.Config: snapshots is {self.snapshots}, wanted at most one a step ({self.steps})")
+            self.refuse("snapshots", f"at most one a step ({self.steps})")
 
 
 class Agent(NamedTuple):

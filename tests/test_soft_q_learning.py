@@ -642,7 +642,7 @@ def test_an_interrupted_run_returns_what_there_is(monkeypatch):
         ({"learning_rate": 0}, "learning_rate is 0"),
         ({"learning_rate": 1.5}, r"learning_rate is 1\.5"),
         ({"target": "sample"}, "target is 'sample', wanted 'sampled' or 'expected_kl'"),
-        ({"batch": 4}, "batch is 4 and memory None"),
+        ({"batch": 4}, "batch is 4, wanted 1, or a memory"),
         ({"n_steps": 5, "memory": 4}, r"memory is 4, wanted at least n_steps \(5\)"),
         ({"n_steps": 801}, r"n_steps is 801, wanted at most steps \(800\)"),
         ({"memory": 2.5}, r"memory is 2\.5"),
