@@ -22,7 +22,7 @@ from distral_lite.distral import distilled_policy, one_column_policy, two_column
 from distral_lite.mdp import MDP
 from distral_lite.results import ADDED_LATER
 from distral_lite.soft_q_learning import Window, draw, mix
-from distral_lite.validation import Device, Fraction, Layers, Positive, Settings, Whole
+from distral_lite.validation import Device, Fraction, Layers, PerRun, Positive, Settings, Whole
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Config(Settings):
     distil: bool = True  # False: pi_0 stays uniform, so nothing is shared: soft Q-learning of each task by itself
     alpha: Fraction = 0.8  # weight of the distilled policy
     beta: Positive = 5.0  # inverse temperature of the soft values, in 1 / reward
-    beta_prime: Positive | Tensor = 1.0  # of the one-column policy, in 1 / reward, or [R]: one a run; 1 is (2.63) as printed
+    beta_prime: Positive | PerRun = 1.0  # of the one-column policy, in 1 / reward, or [R]: one a run; 1 is (2.63) as printed
     discount: Fraction = 0.999  # gamma
     n_steps: Whole = 1  # rewards in a target
     learning_rate: Positive = 1e-3  # Adam's, of the task values
@@ -199,6 +199,7 @@ def distillation_gradient(h: Tensor, state: Tensor, action: Tensor, time: Tensor
     return share.sum(-1, keepdim=True) * h.softmax(-1) - share
 
 
+@lanes.checked
 @torch.inference_mode()  # nothing here needs autograd's book-keeping: the gradients are written out
 def train(
     tasks: Sequence[MDP],
@@ -224,23 +225,24 @@ def train(
     Raises:
         ValueError: no tasks, tasks that differ in states or actions, seeds given twice.
     """
-    task_ids = range(len(tasks)) if task_ids is None else task_ids
     world = lanes.make_world(tasks, seeds, task_ids, config.max_episode_steps, device=config.device)
+    lanes.check_numbered("distral_sql.train", world)
     act, replay, first = (lanes.LaneRandom(seeds, task_ids, stream=i, device=config.device) for i in (1, 2, 3))
     network, shared = _initial(world, config, first, lanes.LaneRandom(seeds, [0], stream=4, device=config.device))  # lines 2, 3
     f_adam, h_adam = networks.adam(network.parameters, config.learning_rate), networks.adam(shared.parameters, config.distil_rate)
     features = world.features.expand(world.runs, -1, -1, -1)
     f, h = network(features), shared(features[:, :1])
     f_target = f.clone()  # a target network's values of all states
-    memory, run, task = _memory(world, config), torch.arange(world.runs)[:, None], torch.arange(world.tasks)
+    memory = _memory(world, config)
+    run, task = (torch.arange(size, device=config.device) for size in (world.runs, world.tasks))
     log, kept = lanes.EpisodeLog(world.runs, world.tasks), {0: _agent(f, h, config)}
     wanted = {round(config.steps * i / config.snapshots) for i in range(1, config.snapshots + 1)}
-    state, episode, time = world.reset(), *torch.zeros(2, world.runs, world.tasks, dtype=torch.int64)  # lines 5 and 6
+    state, episode, time = world.reset(), *memory.time.new_zeros(2, world.runs, world.tasks)  # lines 5 and 6
     try:
         for t in trange(1, config.steps + 1, disable=not progress):  # lines 7 and 8, all tasks at once
             decay = torch.exp(-episode / config.epsilon_episodes)
             epsilon = config.epsilon_end + (config.epsilon_start - config.epsilon_end) * decay
-            policy = task_policy(f, h, config)[run, task, state].exp()
+            policy = task_policy(f, h, config)[run[:, None], task, state].exp()
             action = lanes.sample(mix(policy, epsilon).cumsum(-1), act.uniform(1)[..., 0])  # line 9
             seen = world.step(action)  # line 10
             new = Window(state, action, seen.reward, seen.next_observation, seen.terminal, seen.truncated)

@@ -189,6 +189,7 @@ class ActionValues:
         self._by_hand.backward(gradient)
 
 
+@lanes.checked
 @torch.inference_mode()  # nothing here needs autograd's book-keeping: the gradient is written out
 def train(
     tasks: Sequence[Any], config: Config, seeds: Sequence[int], task_ids: Sequence[int] | None = None, progress: bool = False
@@ -209,8 +210,8 @@ def train(
     Raises:
         ValueError: tasks that do not fit together, continuous actions, a table where states are not numbered, a reward that is not finite.
     """
-    task_ids = range(len(tasks)) if task_ids is None else task_ids
     world = lanes.make_world(tasks, seeds, task_ids, config.max_episode_steps, config.exploring_starts, config.device)
+    lanes.check_numbered("dqn.train", world, states=False)
     network = _initial_network(world, config, lanes.LaneRandom(seeds, task_ids, stream=2, device=config.device))  # line 2
     q, q_target = ActionValues(network, world.features), ActionValues(network, world.features)  # line 3: theta^- = theta
     optimiser = networks.adam(q.parameters, config.learning_rate)

@@ -15,7 +15,7 @@ from tqdm.auto import trange
 
 from distral_lite import lanes
 from distral_lite.mdp import MDP
-from distral_lite.validation import Finite, Fraction, NotNegative, Settings, Whole
+from distral_lite.validation import Finite, Fraction, NotNegative, PerTask, Settings, Whole
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,9 @@ class Config(Settings):
 
     steps: Whole = 20_000  # environment steps of every lane
     discount: Fraction = 0.99  # gamma
-    learning_rate: Fraction | Tensor = 0.5  # alpha of (2.17), or [K]
+    learning_rate: Fraction | PerTask = 0.5  # alpha of (2.17), or [K]
     decay: NotNegative = 0.0  # the n-th update of a state-action pair uses learning_rate / n ** decay
-    epsilon: Fraction | Tensor = 0.1  # probability of a random action, or [K]
+    epsilon: Fraction | PerTask = 0.1  # probability of a random action, or [K]
     initial_value: Finite = 0.0  # Q before any update, in units of reward
     max_episode_steps: Whole = 1000  # an episode is cut here (and bootstraps: it is a truncation)
     exploring_starts: bool = False  # start episodes anywhere instead of at the task's start
@@ -122,6 +122,7 @@ def q_error(snapshots: Tensor, q_star: Tensor, weight: Tensor) -> Tensor:
     return (weight * (snapshots - q_star).abs()).flatten(-2).max(-1).values
 
 
+@lanes.checked
 def train(
     tasks: Sequence[MDP], config: Config, seeds: Sequence[int], task_ids: Sequence[int] | None = None, progress: bool = False
 ) -> Run:
@@ -142,7 +143,8 @@ def train(
         ValueError: tasks that differ in states or actions, seeds given twice, bad settings.
     """
     world = lanes.make_world(tasks, seeds, task_ids, config.max_episode_steps, config.exploring_starts)
-    random = lanes.LaneRandom(seeds, range(len(tasks)) if task_ids is None else task_ids, stream=1)
+    lanes.check_numbered("q_learning.train", world)
+    random = lanes.LaneRandom(seeds, task_ids, stream=1)
     R, K, S, A = world.runs, world.tasks, world.states, world.actions
     q = torch.full((R, K, S, A), config.initial_value, dtype=torch.float64)  # Initialize Q(s, a)
     updates = torch.zeros(R, K, S, A, dtype=torch.int64)

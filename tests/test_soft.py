@@ -347,11 +347,11 @@ def test_nothing_flows_back_from_the_next_episode(ends_by):
         ({"log_prior": torch.tensor([[0.0, -math.inf], [-1.0, -1.0]])}, r"f: exp\(log_prior\)\[1\] = \[0.36"),
     ],
 )
-def test_check_soft_refuses(change, message):
+def test_checked_prior_refuses(change, message):
     good = {"log_prior": uniform_prior(3), "alpha": 0.5, "beta": 1.0}
-    soft.check_soft("f", **good)
+    soft.checked_prior("f", **good)
     with pytest.raises(ValueError, match=message):
-        soft.check_soft("f", **(good | change))
+        soft.checked_prior("f", **(good | change))
 
 
 def test_check_support():

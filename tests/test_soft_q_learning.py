@@ -660,7 +660,7 @@ def test_train_refuses():
     zero = torch.tensor([0.5, 0.5, 0.0, 0.0, 0.0]).log()
     for change, message in (
         ({"log_prior": torch.zeros(5)}, r"soft_q_learning\.train: exp\(log_prior\) = .* is no distribution"),
-        ({"log_prior": zero}, r"soft_q_learning\.train: log_prior rules out actions that the behaviour explores"),
+        ({"log_prior": zero}, r"soft_q_learning\.train: log_prior rules out actions that are explored"),
         (
             {"config": replace(config, beta=torch.ones(3))},
             r"soft_q_learning\.train: config\.beta has shape \(3,\), wanted a number or one a task",

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 from torch import Tensor
 
 from distral_lite import networks
-from distral_lite.validation import Device, Fraction, Layers, Positive, Settings, Whole
+from distral_lite.validation import Device, Fraction, Layers, PerRun, Positive, Settings, Whole
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Config(Settings):
     distil: bool = True  # False: pi_0 stays uniform, so nothing is shared: actor-critic of each task by itself
     alpha: Fraction = 0.8  # weight of the distilled policy
     beta: Positive = 5.0  # inverse temperature, in 1 / reward
-    beta_prime: Positive | Tensor = 1.0  # of the one-column policy, in 1 / reward, or [R]: one a run; 1 is (2.63) as printed
+    beta_prime: Positive | PerRun = 1.0  # of the one-column policy, in 1 / reward, or [R]: one a run; 1 is (2.63) as printed
     discount: Fraction = 0.95  # gamma
     critic: Literal["separate", "f"] = "separate"  # V has parameters of its own; "f": V is the soft value of f
     n_steps: Whole | None = 1  # rewards in a target (2.73); None: lambda-returns

@@ -12,8 +12,8 @@ from tqdm.auto import trange
 
 from distral_lite import lanes, networks, soft
 from distral_lite.mdp import MDP
-from distral_lite.soft import check_soft, soft_log_policy, soft_value
-from distral_lite.validation import Fraction, Layers, Positive, Settings, Whole
+from distral_lite.soft import prior_of_tasks, soft_log_policy, soft_value
+from distral_lite.validation import Fraction, Layers, PerTask, Positive, Settings, Whole
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,10 @@ class Config(Settings):
 
     steps: Whole = 20_000  # environment steps of every lane, and updates
     discount: Fraction = 0.99  # gamma
-    alpha: Fraction | Tensor = 1.0  # share of the price that is paid for leaving the prior, the rest rewards entropy; or [K]
-    beta: Positive | Tensor = 5.0  # inverse temperature, in units of 1 / reward, or [K]
+    alpha: Fraction | PerTask = 1.0  # share of the price that is paid for leaving the prior, the rest rewards entropy; or [K]
+    beta: Positive | PerTask = 5.0  # inverse temperature, in units of 1 / reward, or [K]
     learning_rate: Positive = 0.5  # of a table: how far Q moves to its target (0.1 where n_steps > 1); of a network: Adam's, such as 1e-3
-    epsilon: Fraction | Tensor = 0.05  # the behaviour is the soft policy, mixed with so much chance; or [K]
+    epsilon: Fraction | PerTask = 0.05  # the behaviour is the soft policy, mixed with so much chance; or [K]
     n_steps: Whole = 1  # rewards in a target (2.44)
     target: Literal["sampled", "expected_kl"] = "sampled"  # what n-step targets subtract: log-ratios, or the KL of (2.44) as printed
     memory: Whole | None = None  # learn from random ones of the newest so many transitions; None: from each once, as it comes
@@ -165,6 +165,7 @@ def update_network(network: networks.MLP, adam: torch.optim.Adam, features: Tens
     adam.step()
 
 
+@lanes.checked
 def train(
     tasks: Sequence[MDP],
     config: Config,
@@ -190,10 +191,11 @@ def train(
         ValueError: tasks that differ in states or actions, seeds given twice, a prior that is no distribution or has zeros.
     """
     world = lanes.make_world(tasks, seeds, task_ids, config.max_episode_steps, config.exploring_starts)
-    explore, replay, first = (lanes.LaneRandom(seeds, range(len(tasks)) if task_ids is None else task_ids, stream=i) for i in (1, 2, 3))
+    lanes.check_numbered("soft_q_learning.train", world)
+    explore, replay, first = (lanes.LaneRandom(seeds, task_ids, stream=i) for i in (1, 2, 3))
     network, learn = _learner(config, world, first)
     q = networks.on_states(network, world.features).detach()
-    log_prior = _checked_prior(log_prior, q, config)
+    log_prior = prior_of_tasks("soft_q_learning.train", log_prior, tuple(q.shape[1:]), config.alpha, config.beta).to(q.dtype)
     alpha, beta, epsilon = (torch.as_tensor(number, dtype=q.dtype) for number in (config.alpha, config.beta, config.epsilon))
     run, task, capacity = torch.arange(world.runs)[:, None], torch.arange(world.tasks), config.memory or config.n_steps
     log, kept, memory = lanes.EpisodeLog(world.runs, world.tasks), [(0, q.clone())], None
@@ -232,18 +234,3 @@ def _learner(config: Config, world: lanes.World, first: lanes.LaneRandom) -> tup
     network = networks.mlp((world.feature_count, *config.hidden, world.actions), first.uniform)
     adam = networks.adam(network, config.learning_rate)
     return network, lambda window, target: update_network(network, adam, world.features, window, target)
-
-
-def _checked_prior(log_prior: Tensor | None, q: Tensor, config: Config) -> Tensor:
-    """The prior as [K, S, A] in the type of q [R, K, S, A], uniform if None; refuses what does not fit the tasks."""
-    function = "soft_q_learning.train"
-    for name in ("alpha", "beta", "epsilon"):
-        shape = torch.as_tensor(getattr(config, name)).shape
-        if shape not in ((), q.shape[1:2]):
-            raise ValueError(f"{function}: config.{name} has shape {tuple(shape)}, wanted a number or one a task, {tuple(q.shape[1:2])}")
-    if log_prior is None:
-        log_prior = torch.full(q.shape[-1:], 1 / q.shape[-1], dtype=torch.float64).log()
-    check_soft(function, log_prior, config.alpha, config.beta)
-    if not bool(torch.isfinite(log_prior).all()):
-        raise ValueError(f"{function}: log_prior rules out actions that the behaviour explores; wanted no zeros in exp(log_prior)")
-    return log_prior.to(q.dtype).expand(q.shape[1:])
