@@ -103,7 +103,7 @@ def epsilon_greedy(q: Tensor, epsilon: Tensor | float) -> Tensor:
     Returns:
         [..., A], probabilities.
     """
-    epsilon = torch.as_tensor(epsilon, dtype=q.dtype).unsqueeze(-1)
+    epsilon = torch.as_tensor(epsilon, dtype=q.dtype, device=q.device).unsqueeze(-1)
     best = (q == q.max(-1, keepdim=True).values).to(q.dtype)
     return epsilon / q.shape[-1] + (1 - epsilon) * best / best.sum(-1, keepdim=True)
 

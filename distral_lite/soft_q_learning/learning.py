@@ -99,7 +99,7 @@ class Run(NamedTuple):
 
 def mix(policy: Tensor, epsilon: float | Tensor) -> Tensor:
     """The behaviour: (1 - epsilon) pi + epsilon / A, [..., A] -> [..., A]; epsilon is a number or [...]."""
-    epsilon = torch.as_tensor(epsilon, dtype=policy.dtype).unsqueeze(-1)
+    epsilon = torch.as_tensor(epsilon, dtype=policy.dtype, device=policy.device).unsqueeze(-1)
     return (1 - epsilon) * policy + epsilon / policy.shape[-1]
 
 
@@ -118,7 +118,7 @@ def draw(memory: Window, stored: int, uniform: Tensor, n: int) -> Window:
     capacity = memory.state.shape[-1]
     held = min(stored, capacity)
     first = stored - held + (uniform * (held - n + 1)).long()
-    place = ((first.unsqueeze(-1) + torch.arange(n)) % capacity).flatten(-2)
+    place = ((first.unsqueeze(-1) + torch.arange(n, device=first.device)) % capacity).flatten(-2)
     return Window(*(field.gather(-1, place).unflatten(-1, (-1, n)) for field in memory))
 
 
