@@ -25,7 +25,7 @@ class Config(Settings):
     steps: Whole = 20_000  # environment steps of every lane
     discount: Fraction = 0.99  # gamma
     learning_rate: Fraction | PerTask = 0.5  # alpha of (2.17), or [K]
-    decay: NotNegative = 0.0  # the n-th update of a state-action pair uses learning_rate / n ** decay
+    decay: NotNegative | PerTask = 0.0  # the n-th update of a state-action pair uses learning_rate / n ** decay; or [K]
     epsilon: Fraction | PerTask = 0.1  # probability of a random action, or [K]
     initial_value: Finite = 0.0  # Q before any update, in units of reward
     max_episode_steps: Whole = 1000  # an episode is cut here (and bootstraps: it is a truncation)

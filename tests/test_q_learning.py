@@ -317,8 +317,8 @@ def test_progress_changes_nothing(capfd):
         ({"epsilon": torch.tensor([0.5, -0.5])}, "epsilon[1] is -0.5, wanted a number from 0 to 1"),
         ({"learning_rate": 2}, "learning_rate is 2, wanted a number from 0 to 1 or one a task"),
         ({"learning_rate": torch.tensor([0.5, math.nan])}, "learning_rate[1] is nan, wanted a number from 0 to 1"),
-        ({"decay": -0.5}, "decay is -0.5, wanted a finite number of at least 0"),
-        ({"decay": math.inf}, "decay is inf, wanted a finite number of at least 0"),
+        ({"decay": -0.5}, "decay is -0.5, wanted a finite number of at least 0 or one a task"),
+        ({"decay": math.inf}, "decay is inf, wanted a finite number of at least 0 or one a task"),
     ],
 )
 def test_bad_settings_are_refused_by_name(setting, message):

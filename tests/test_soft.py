@@ -354,6 +354,16 @@ def test_checked_prior_refuses(change, message):
         soft.checked_prior("f", **(good | change))
 
 
+@pytest.mark.parametrize("prior", [[0.2] * 5, [0.1, 0.2, 0.3, 0.4], [1 / 3] * 3, [1.0, 0.0]])
+def test_a_prior_is_normalised_where_it_is_right_to_float32_only(prior):
+    exact = torch.tensor(prior, dtype=torch.float64).log()
+    assert torch.equal(soft.checked_prior("f", exact, 1.0, 1.0), exact)  # to the bit
+    rounded = torch.tensor(prior).log().double()
+    found = soft.checked_prior("f", rounded, 1.0, 1.0)
+    assert found.dtype == torch.float64 and abs(float(found.exp().sum()) - 1) < 1e-15
+    torch.testing.assert_close(found, exact, rtol=0, atol=1e-6)
+
+
 def test_check_support():
     half = torch.tensor([[0.5, 0.5], [1.0, 0.0]]).log()
     soft.check_support("f", half, uniform_prior(2).float())

@@ -627,6 +627,15 @@ def test_an_interrupted_run_returns_what_there_is(monkeypatch):
     assert run.history.snapshot_steps.tolist() == [0, 20, 40, 50] and run.history.snapshots.shape[2] == 4
 
 
+@pytest.mark.parametrize("alpha", [0.5, 1.0])
+@pytest.mark.parametrize("discount", [0.9, 0.999, 1.0])
+def test_a_prior_right_to_float32_only_is_solved(alpha, discount):
+    maze, beta = load_map(4).mdp(), 20.0
+    rounded, exact = torch.full((5,), 0.2).log().double(), torch.full((5,), 0.2, dtype=torch.float64).log()
+    found, wanted = (solve(maze, prior, alpha, beta, discount) for prior in (rounded, exact))
+    torch.testing.assert_close(found.value, wanted.value, rtol=0, atol=1e-9)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
