@@ -231,10 +231,10 @@ def prior_of_tasks(
     """
     if log_prior is None:
         log_prior = torch.full(shape[-1:], 1 / shape[-1], dtype=torch.float64).log()
-    log_prior = checked_prior(function, log_prior, alpha, beta)
-    if tuple(log_prior.shape) not in (shape, shape[1:], shape[2:]):
+    if isinstance(log_prior, Tensor) and tuple(log_prior.shape) not in (shape, shape[1:], shape[2:]):
         found_shape = tuple(log_prior.shape)
         raise ValueError(f"{function}: log_prior has shape {found_shape}, wanted [A], [S, A] or [K, S, A], here {shape}")
+    log_prior = checked_prior(function, log_prior, alpha, beta)
     if not bool(torch.isfinite(log_prior).all()):
         raise ValueError(f"{function}: log_prior rules out actions that are explored; wanted no zeros in exp(log_prior)")
     return log_prior.expand(shape)
