@@ -186,7 +186,7 @@ def solve(
         RuntimeError: not converged within `max_alternations`.
     """
     tasks = _checked("distral.solve", mdps, alpha, beta, discount)
-    log_pi0 = uniform_policy(mdps[0]).log() if log_pi0 is None else log_pi0
+    log_pi0 = uniform_policy(mdps[0]).log() if log_pi0 is None else soft.checked_prior("distral.solve", log_pi0, alpha, beta)
     log_pi = soft_q_learning.solve(tasks, log_pi0, alpha, beta, discount).log_policy
     identity, start, heights = torch.eye(tasks.start.shape[-1], dtype=torch.float64), tasks.start.unsqueeze(-1), [-float("inf")]
     for _ in range(max_alternations):

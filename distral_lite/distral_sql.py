@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,50 +22,42 @@ from distral_lite.distral import distilled_policy, one_column_policy, two_column
 from distral_lite.mdp import MDP
 from distral_lite.results import ADDED_LATER
 from distral_lite.soft_q_learning import Window, draw, mix
-from distral_lite.validation import check_fraction, check_positive
+from distral_lite.validation import Device, Fraction, Layers, PerRun, Positive, Settings, Whole
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Settings):
     """Settings of `train`; the defaults are the thesis's for two columns."""
 
-    steps: int = 10_000  # rounds: each task takes one step and one update in each
-    columns: int = 2  # 2: a task acts by (2.66); 1: by (2.63) at inverse temperature beta_prime
+    steps: Whole = 10_000  # rounds: each task takes one step and one update in each
+    columns: Literal[1, 2] = 2  # 2: a task acts by (2.66); 1: by (2.63) at inverse temperature beta_prime
     distil: bool = True  # False: pi_0 stays uniform, so nothing is shared: soft Q-learning of each task by itself
-    alpha: float = 0.8  # weight of the distilled policy
-    beta: float = 5.0  # inverse temperature of the soft values, in 1 / reward
-    beta_prime: float | Tensor = 1.0  # of the one-column policy, in 1 / reward, or [R]: one a run; 1 is (2.63) as printed
-    discount: float = 0.999  # gamma
-    n_steps: int = 1  # rewards in a target
-    learning_rate: float = 1e-3  # Adam's, of the task values
-    distil_rate: float = 1e-3  # Adam's, of the distilled preferences
-    batch: int = 128  # windows of each task in an update
-    memory: int = 10_000  # transitions a task remembers
-    distil_memory: int = 1_000  # the newest so many are distilled
-    epsilon_start: float = 0.9  # share of random actions in the first episode
-    epsilon_end: float = 0.05  # and in the long run
-    epsilon_episodes: float = 5.0  # it decays by exp(-episode / epsilon_episodes)
-    hidden: tuple[int, ...] | None = networks.THESIS_HIDDEN  # hidden units of the networks; None: tables
-    max_episode_steps: int = 1000  # an episode is cut here (and bootstraps: it is a truncation)
-    target_every: int = field(default=1, metadata=ADDED_LATER)  # rounds until a target network follows; 1 is to have none (line 14)
-    snapshots: int = 50  # copies of the policies kept for the history, equally spaced in rounds
-    device: str = "cpu"  # where the tensors live
+    alpha: Fraction = 0.8  # weight of the distilled policy
+    beta: Positive = 5.0  # inverse temperature of the soft values, in 1 / reward
+    beta_prime: Positive | PerRun = 1.0  # of the one-column policy, in 1 / reward, or [R]: one a run; 1 is (2.63) as printed
+    discount: Fraction = 0.999  # gamma
+    n_steps: Whole = 1  # rewards in a target
+    learning_rate: Positive = 1e-3  # Adam's, of the task values
+    distil_rate: Positive = 1e-3  # Adam's, of the distilled preferences
+    batch: Whole = 128  # windows of each task in an update
+    memory: Whole = 10_000  # transitions a task remembers
+    distil_memory: Whole = 1_000  # the newest so many are distilled
+    epsilon_start: Fraction = 0.9  # share of random actions in the first episode
+    epsilon_end: Fraction = 0.05  # and in the long run
+    epsilon_episodes: Positive = 5.0  # it decays by exp(-episode / epsilon_episodes)
+    hidden: Layers | None = networks.THESIS_HIDDEN  # hidden units of the networks; None: tables
+    max_episode_steps: Whole = 1000  # an episode is cut here (and bootstraps: it is a truncation)
+    target_every: Whole = field(default=1, metadata=ADDED_LATER)  # rounds until a target network follows; 1 is to have none (line 14)
+    snapshots: Whole = 50  # copies of the policies kept for the history, equally spaced in rounds
+    device: Device = "cpu"  # where the tensors live
 
     def __post_init__(self) -> None:
-        """Refuses settings that make no sense, naming them."""
-        function = "distral_sql.Config"
-        for name in ("steps", "n_steps", "batch", "memory", "distil_memory", "max_episode_steps", "snapshots", "target_every"):
-            check_positive(function, name, getattr(self, name), whole=True)
-        for name in ("alpha", "discount", "epsilon_start", "epsilon_end"):
-            check_fraction(function, name, getattr(self, name))
-        for name in ("beta", "beta_prime", "learning_rate", "distil_rate", "epsilon_episodes"):
-            check_positive(function, name, getattr(self, name))
-        if self.columns not in (1, 2):
-            raise ValueError(f"{function}: columns is {self.columns!r}, wanted 1 or 2")
-        if not self.n_steps <= self.memory:
-            raise ValueError(f"{function}: memory is {self.memory}, wanted at least n_steps ({self.n_steps})")
+        """Refuses settings that do not go together, naming them."""
+        super().__post_init__()
+        if self.memory < self.n_steps:
+            self.refuse("memory", f"at least n_steps ({self.n_steps})")
         if self.snapshots > self.steps:
-            raise ValueError(f"{function}: snapshots is {self.snapshots}, wanted at most one a round ({self.steps})")
+            self.refuse("snapshots", f"at most one a round ({self.steps})")
 
 
 class Agent(NamedTuple):
@@ -189,6 +181,7 @@ def distillation_loss(h: Tensor, state: Tensor, action: Tensor, time: Tensor, di
     return -(discount ** time.flatten(1).to(h.dtype) * chosen).mean(-1)
 
 
+@lanes.checked
 def train(
     tasks: Sequence[MDP],
     config: Config,
@@ -213,22 +206,23 @@ def train(
     Raises:
         ValueError: no tasks, tasks that differ in states or actions, seeds given twice.
     """
-    task_ids = range(len(tasks)) if task_ids is None else task_ids
     world = lanes.make_world(tasks, seeds, task_ids, config.max_episode_steps, device=config.device)
+    lanes.check_numbered("distral_sql.train", world)
     act, replay, first = (lanes.LaneRandom(seeds, task_ids, stream=i, device=config.device) for i in (1, 2, 3))
     network, shared = _initial(world, config, first, lanes.LaneRandom(seeds, [0], stream=4, device=config.device))  # lines 2, 3
     features = world.features.expand(world.runs, -1, -1, -1)
     f, h = network(features), shared(features[:, :1])
     f_target = f.detach().clone()  # a target network's values of all states
-    memory, run, task = _memory(world, config), torch.arange(world.runs)[:, None], torch.arange(world.tasks)
+    memory = _memory(world, config)
+    run, task = (torch.arange(size, device=config.device) for size in (world.runs, world.tasks))
     log, kept = lanes.EpisodeLog(world.runs, world.tasks), {0: _agent(f, h, config)}
     wanted = {round(config.steps * i / config.snapshots) for i in range(1, config.snapshots + 1)}
-    state, episode, time = world.reset(), *torch.zeros(2, world.runs, world.tasks, dtype=torch.int64)  # lines 5 and 6
+    state, episode, time = world.reset(), *memory.time.new_zeros(2, world.runs, world.tasks)  # lines 5 and 6
     try:
         for t in trange(1, config.steps + 1, disable=not progress):  # lines 7 and 8, all tasks at once
             decay = torch.exp(-episode / config.epsilon_episodes)
             epsilon = config.epsilon_end + (config.epsilon_start - config.epsilon_end) * decay
-            policy = task_policy(f.detach(), h.detach(), config)[run, task, state].exp()
+            policy = task_policy(f.detach(), h.detach(), config)[run[:, None], task, state].exp()
             action = lanes.sample(mix(policy, epsilon).cumsum(-1), act.uniform(1)[..., 0])  # line 9
             seen = world.step(action)  # line 10
             new = Window(state, action, seen.reward, seen.next_observation, seen.terminal, seen.truncated)

@@ -16,46 +16,37 @@ from tqdm.auto import trange
 
 from distral_lite import lanes, networks
 from distral_lite.replay import Replay
-from distral_lite.validation import check_fraction, check_positive
+from distral_lite.validation import Device, Fraction, Layers, Positive, Settings, Whole
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Settings):
     """Settings of `train`, the same for every lane."""
 
-    steps: int = 20_000  # environment steps of every lane
-    discount: float = 0.99  # gamma
-    learning_rate: float = 1e-3  # of Adam
-    batch: int = 128  # transitions in a minibatch
-    capacity: int = 10_000  # N, transitions held in the replay memory; 1, with batch 1, is learning without replay
-    learning_starts: int = 500  # steps before the first update
-    update_every: int = 1  # steps from one update to the next
-    target_every: int = 200  # C, steps from one copy to the target network to the next; 1 is learning without a target network
-    epsilon_start: float = 1.0  # probability of a random action at the first step
-    epsilon_end: float = 0.05  # and from step epsilon_steps on
-    epsilon_steps: int = 5_000  # steps of the straight line between them
-    hidden: tuple[int, ...] | None = networks.THESIS_HIDDEN  # units of the hidden layers; None: a table, where states are numbered
-    clip_norm: float | None = 10.0  # longest gradient of a lane; None: any
+    steps: Whole = 20_000  # environment steps of every lane
+    discount: Fraction = 0.99  # gamma
+    learning_rate: Positive = 1e-3  # of Adam
+    batch: Whole = 128  # transitions in a minibatch
+    capacity: Whole = 10_000  # N, transitions held in the replay memory; 1, with batch 1, is learning without replay
+    learning_starts: Whole = 500  # steps before the first update
+    update_every: Whole = 1  # steps from one update to the next
+    target_every: Whole = 200  # C, steps from one copy to the target network to the next; 1 is learning without a target network
+    epsilon_start: Fraction = 1.0  # probability of a random action at the first step
+    epsilon_end: Fraction = 0.05  # and from step epsilon_steps on
+    epsilon_steps: Whole = 5_000  # steps of the straight line between them
+    hidden: Layers | None = networks.THESIS_HIDDEN  # units of the hidden layers; None: a table, where states are numbered
+    clip_norm: Positive | None = 10.0  # longest gradient of a lane; None: any
     timeouts_are_goals: bool = False  # an ablation: True stores a time-out as if the episode had ended
-    max_episode_steps: int = 1000  # an episode is cut here, if the environment does not cut it before
+    max_episode_steps: Whole = 1000  # an episode is cut here, if the environment does not cut it before
     exploring_starts: bool = False  # start episodes anywhere (tables only)
-    snapshots: int = 20  # copies of the network kept for the history, equally spaced in steps
-    device: str = "cpu"  # where the tensors live
+    snapshots: Whole = 20  # copies of the network kept for the history, equally spaced in steps
+    device: Device = "cpu"  # where the tensors live
 
     def __post_init__(self) -> None:
-        """Refuses settings that make no sense, naming them."""
-        whole = "steps batch capacity learning_starts update_every target_every epsilon_steps max_episode_steps snapshots"
-        for name in whole.split():
-            check_positive("dqn.Config", name, getattr(self, name), whole=True)
-        for name in ("discount", "epsilon_start", "epsilon_end"):
-            check_fraction("dqn.Config", name, getattr(self, name))
-        check_positive("dqn.Config", "learning_rate", self.learning_rate)
-        if self.clip_norm is not None:
-            check_positive("dqn.Config", "clip_norm", self.clip_norm)
-        for i, units in enumerate(self.hidden or ()):
-            check_positive("dqn.Config", f"hidden[{i}]", units, whole=True)
+        """Refuses settings that do not go together, naming them."""
+        super().__post_init__()
         if self.snapshots > self.steps:
-            raise ValueError(f"dqn.Config: snapshots is {self.snapshots}, wanted at most one a step ({self.steps})")
+            self.refuse("snapshots", f"at most one a step ({self.steps})")
 
 
 class Agent(NamedTuple):
@@ -191,6 +182,7 @@ class ActionValues:
         self.renew()
 
 
+@lanes.checked
 def train(
     tasks: Sequence[Any], config: Config, seeds: Sequence[int], task_ids: Sequence[int] | None = None, progress: bool = False
 ) -> Run:
@@ -210,8 +202,8 @@ def train(
     Raises:
         ValueError: tasks that do not fit together, continuous actions, a table where states are not numbered, a reward that is not finite.
     """
-    task_ids = range(len(tasks)) if task_ids is None else task_ids
     world = lanes.make_world(tasks, seeds, task_ids, config.max_episode_steps, config.exploring_starts, config.device)
+    lanes.check_numbered("dqn.train", world, states=False)
     network = _initial_network(world, config, lanes.LaneRandom(seeds, task_ids, stream=2, device=config.device))  # line 2
     q = ActionValues(network, world.features, config.learning_rate, config.clip_norm)
     q_target = ActionValues(network, world.features)  # line 3: theta^- = theta

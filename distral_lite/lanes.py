@@ -9,8 +9,10 @@ or among a hundred others.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar, get_type_hints
 
 import numpy as np
 import torch
@@ -18,9 +20,10 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from distral_lite.mdp import MDP, stack
-from distral_lite.validation import check_positive
+from distral_lite.validation import Settings, check_positive, distinct_integers, found, public_name
 
 BLOCK = 4096  # uniforms drawn at once for a lane
+Parameters, Result = ParamSpec("Parameters"), TypeVar("Result")
 
 
 class LaneRandom:
@@ -39,11 +42,7 @@ class LaneRandom:
 
     def __init__(self, seeds: Sequence[int], tasks: Sequence[int], stream: int = 0, device: str = "cpu") -> None:
         """Makes a generator for every lane."""
-        for name, numbers in (("seeds", seeds), ("tasks", tasks)):
-            if isinstance(numbers, int) or not len(numbers):
-                raise ValueError(f"lanes.LaneRandom: {name} is {numbers!r}, wanted a sequence of at least one integer, such as range(20)")
-            if len(set(numbers)) < len(numbers) or min(numbers) < 0 or max(numbers) >= 2**32:
-                raise ValueError(f"lanes.LaneRandom: {name} = {list(numbers)}, wanted different integers from 0 to 2**32 - 1")
+        seeds, tasks = (distinct_integers("lanes.LaneRandom", name, given) for name, given in (("seeds", seeds), ("tasks", tasks)))
         self._generators = [[np.random.Generator(np.random.Philox(np.random.SeedSequence((s, k, stream)))) for k in tasks] for s in seeds]
         self._block = torch.empty(len(seeds), len(tasks), 0, dtype=torch.float64, device=device)
         self._used = 0
@@ -301,21 +300,90 @@ def make_world(
         device: where the tensors live.
 
     Raises:
-        ValueError: an empty list, tasks that do not fit together, a task number for every task wanted but not given.
-        TypeError: tasks of different kinds, or of a kind that has no world.
+        ValueError: an empty list, tasks that do not fit together, of different kinds or of a kind that has no world, a task number for
+            every task wanted but not given.
     """
-    if not len(tasks):
-        raise ValueError("lanes.make_world: the list of tasks is empty, wanted at least one task")
+    task_ids = check_tasks("lanes.make_world", tasks, task_ids)
+    maker = TableWorld if isinstance(tasks[0], MDP) else type(tasks[0]).make_world
+    return maker(tasks, seeds, task_ids, max_episode_steps, exploring_starts, device)
+
+
+def check_tasks(function: str, tasks: Any, task_ids: Any) -> Sequence[int]:
+    """Wants tasks that can be trained on together, and a number for each; returns the numbers, 0 ... K-1 for None.
+
+    Raises:
+        ValueError: no list of tasks, tasks of different kinds or of one that has no world, numbers that are not one a task.
+    """
+    if isinstance(tasks, MDP) or not isinstance(tasks, Sequence):
+        raise ValueError(f"{function}: tasks is {found(tasks)}, wanted a list of tasks, of one too: [task]")
+    if not tasks:
+        raise ValueError(f"{function}: the list of tasks is empty, wanted at least one task")
     kinds = sorted({type(task).__name__ for task in tasks})
     if len(kinds) > 1:
-        raise TypeError(f"lanes.make_world: tasks of different kinds {kinds}, wanted one kind")
-    task_ids = range(len(tasks)) if task_ids is None else task_ids
-    if len(task_ids) != len(tasks):
-        raise ValueError(f"lanes.make_world: task_ids has {len(task_ids)} numbers, wanted {len(tasks)}, one a task")
-    maker = TableWorld if isinstance(tasks[0], MDP) else getattr(type(tasks[0]), "make_world", None)
-    if maker is None:
-        raise TypeError(f"lanes.make_world: tasks are {kinds[0]}, wanted MDPs or tasks with a method make_world")
-    return maker(tasks, seeds, task_ids, max_episode_steps, exploring_starts, device)
+        raise ValueError(f"{function}: tasks of different kinds {kinds}, wanted one kind")
+    if not isinstance(tasks[0], MDP) and not hasattr(type(tasks[0]), "make_world"):
+        raise ValueError(f"{function}: tasks are {kinds[0]}, wanted MDPs or tasks with a method make_world")
+    if task_ids is None:
+        return range(len(tasks))
+    numbers = distinct_integers(function, "task_ids", task_ids)
+    if len(numbers) != len(tasks):
+        raise ValueError(f"{function}: task_ids has {len(numbers)} numbers, wanted {len(tasks)}, one a task")
+    return numbers
+
+
+def check_numbered(function: str, world: World, states: bool = True) -> None:
+    """Wants a world whose actions are numbered and, with `states`, whose states are too.
+
+    Raises:
+        ValueError: actions or observations that are vectors.
+    """
+    if not hasattr(world, "actions"):
+        raise ValueError(f"{function}: tasks have continuous actions, wanted numbered ones (of MDPs, or of a Discrete space)")
+    if states and world.features is None:
+        raise ValueError(
+            f"{function}: tasks have observations of {world.feature_count} numbers, wanted numbered states: MDPs, or"
+            " Gymnasium tasks whose observations are a Discrete space"
+        )
+
+
+def checked(train: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Makes a `train` refuse arguments that make no sense, before it begins; it gets seeds and task numbers as lists of integers.
+
+    What an argument may be goes by its name: `tasks`, `config`, `seeds` (below 2**32 over the environments or workers of a lane),
+    `task_ids` (0 ... K-1 for None), `progress`, `watch`. The class of the configuration is read from its annotation.
+    """
+    signature = inspect.signature(train)
+
+    @functools.wraps(train)
+    def checking(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        function, given = public_name(checking), signature.bind(*args, **kwargs)
+        given.apply_defaults()
+        arguments = given.arguments
+        config = arguments["config"]
+        _check_config(function, config, get_type_hints(train)["config"])
+        arguments["task_ids"] = check_tasks(function, arguments["tasks"], arguments["task_ids"])
+        each = getattr(config, "environments", 1) * getattr(config, "workers", 1)  # that a seed stands for
+        arguments["seeds"] = distinct_integers(function, "seeds", arguments["seeds"], 2**32 // each)
+        config.check_lengths(function, len(arguments["seeds"]), len(arguments["tasks"]))
+        if not isinstance(arguments["progress"], bool):
+            raise ValueError(f"{function}: progress is {found(arguments['progress'])}, wanted True or False")
+        if not (arguments.get("watch") is None or callable(arguments["watch"])):
+            raise ValueError(f"{function}: watch is {found(arguments['watch'])}, wanted a function or None")
+        return train(*given.args, **given.kwargs)
+
+    return checking
+
+
+def _check_config(function: str, config: Any, wanted: type[Settings]) -> None:
+    """Wants a configuration of a class, and a device that there is."""
+    if not isinstance(config, wanted):
+        raise ValueError(f"{function}: config is {found(config)}, wanted a {public_name(wanted)}")
+    device = getattr(config, "device", "cpu")
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as problem:
+        first = str(problem).partition("\n")[0]
+        raise ValueError(f"{function}: config.device is {device!r}, wanted a device that this PyTorch can use ({first})") from problem
 
 
 class EpisodeLog:

@@ -182,7 +182,7 @@ def transition_matrix(mdp: MDP, policy: Tensor) -> Tensor:
         [..., S, S] float64.
     """
     weight = policy.unsqueeze(-1) * mdp.probability * ~mdp.terminal
-    matrix = torch.zeros(*weight.shape[:-2], weight.shape[-3], dtype=weight.dtype)
+    matrix = weight.new_zeros(*weight.shape[:-2], weight.shape[-3])
     return matrix.scatter_add(-1, mdp.successor.expand(weight.shape).flatten(-2), weight.flatten(-2))
 
 
@@ -212,7 +212,7 @@ def evaluate(mdp: MDP, policy: Tensor, discount: float) -> Tensor:
     reward = policy_reward(mdp, policy)
     if _dense(mdp, policy):
         matrix = transition_matrix(mdp, policy)
-        return torch.linalg.solve(torch.eye(matrix.shape[-1], dtype=matrix.dtype) - discount * matrix, reward)
+        return torch.linalg.solve(torch.eye(matrix.shape[-1], dtype=matrix.dtype, device=matrix.device) - discount * matrix, reward)
     return _for_each_task(mdp, policy, reward, lambda matrix, r: _sparse_solve(matrix, r, discount))
 
 
@@ -234,7 +234,7 @@ def visits(mdp: MDP, policy: Tensor, discount: float) -> Tensor:
     start = mdp.start.expand(policy.shape[:-1])
     if _dense(mdp, policy):
         matrix = transition_matrix(mdp, policy)
-        return torch.linalg.solve((torch.eye(matrix.shape[-1], dtype=matrix.dtype) - discount * matrix).mT, start)
+        return torch.linalg.solve((torch.eye(matrix.shape[-1], dtype=matrix.dtype, device=matrix.device) - discount * matrix).mT, start)
     return _for_each_task(mdp, policy, start, lambda matrix, d: _sparse_solve(matrix.T, d, discount))
 
 
@@ -281,7 +281,7 @@ def _dense(mdp: MDP, policy: Tensor) -> bool:
 
 def _sum_of_powers(matrix: Tensor, count: int) -> Tensor:
     """I + P + ... + P^(count-1) by doubling: from n terms to 2n by S_2n = S_n + P^n S_n, so about log2(count) products."""
-    identity = torch.eye(matrix.shape[-1], dtype=matrix.dtype).expand_as(matrix)
+    identity = torch.eye(matrix.shape[-1], dtype=matrix.dtype, device=matrix.device).expand_as(matrix)
     total, power = identity, matrix
     for bit in bin(count)[3:]:
         total, power = total + power @ total, power @ power

@@ -15,32 +15,28 @@ from tqdm.auto import trange
 
 from distral_lite import lanes
 from distral_lite.mdp import MDP
-from distral_lite.validation import check_fraction, check_not_negative, check_positive
+from distral_lite.validation import Finite, Fraction, NotNegative, PerTask, Settings, Whole
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Settings):
     """Settings of `train`. Where a tensor is allowed, it holds one number a task: a sweep of settings is a list of equal tasks."""
 
-    steps: int = 20_000  # environment steps of every lane
-    discount: float = 0.99  # gamma
-    learning_rate: float | Tensor = 0.5  # alpha of (2.17), or [K]
-    decay: float = 0.0  # the n-th update of a state-action pair uses learning_rate / n ** decay
-    epsilon: float | Tensor = 0.1  # probability of a random action, or [K]
-    initial_value: float = 0.0  # Q before any update, in units of reward
-    max_episode_steps: int = 1000  # an episode is cut here (and bootstraps: it is a truncation)
+    steps: Whole = 20_000  # environment steps of every lane
+    discount: Fraction = 0.99  # gamma
+    learning_rate: Fraction | PerTask = 0.5  # alpha of (2.17), or [K]
+    decay: NotNegative | PerTask = 0.0  # the n-th update of a state-action pair uses learning_rate / n ** decay; or [K]
+    epsilon: Fraction | PerTask = 0.1  # probability of a random action, or [K]
+    initial_value: Finite = 0.0  # Q before any update, in units of reward
+    max_episode_steps: Whole = 1000  # an episode is cut here (and bootstraps: it is a truncation)
     exploring_starts: bool = False  # start episodes anywhere instead of at the task's start
-    snapshots: int = 100  # copies of Q kept for the history, equally spaced in steps
+    snapshots: Whole = 100  # copies of Q kept for the history, equally spaced in steps
 
     def __post_init__(self) -> None:
-        """Refuses settings that make no sense, naming them."""
-        for name in ("steps", "max_episode_steps", "snapshots"):
-            check_positive("q_learning.Config", name, getattr(self, name), whole=True)
-        for name in ("discount", "epsilon", "learning_rate"):
-            check_fraction("q_learning.Config", name, getattr(self, name))
-        check_not_negative("q_learning.Config", "decay", self.decay)
+        """Refuses settings that do not go together, naming them."""
+        super().__post_init__()
         if self.snapshots > self.steps:
-            raise ValueError(f"q_learning.Config: snapshots is {self.snapshots}, wanted at most one a step ({self.steps})")
+            self.refuse("snapshots", f"at most one a step ({self.steps})")
 
 
 class Agent(NamedTuple):
@@ -107,7 +103,7 @@ def epsilon_greedy(q: Tensor, epsilon: Tensor | float) -> Tensor:
     Returns:
         [..., A], probabilities.
     """
-    epsilon = torch.as_tensor(epsilon, dtype=q.dtype).unsqueeze(-1)
+    epsilon = torch.as_tensor(epsilon, dtype=q.dtype, device=q.device).unsqueeze(-1)
     best = (q == q.max(-1, keepdim=True).values).to(q.dtype)
     return epsilon / q.shape[-1] + (1 - epsilon) * best / best.sum(-1, keepdim=True)
 
@@ -126,6 +122,7 @@ def q_error(snapshots: Tensor, q_star: Tensor, weight: Tensor) -> Tensor:
     return (weight * (snapshots - q_star).abs()).flatten(-2).max(-1).values
 
 
+@lanes.checked
 def train(
     tasks: Sequence[MDP], config: Config, seeds: Sequence[int], task_ids: Sequence[int] | None = None, progress: bool = False
 ) -> Run:
@@ -146,7 +143,8 @@ def train(
         ValueError: tasks that differ in states or actions, seeds given twice, bad settings.
     """
     world = lanes.make_world(tasks, seeds, task_ids, config.max_episode_steps, config.exploring_starts)
-    random = lanes.LaneRandom(seeds, range(len(tasks)) if task_ids is None else task_ids, stream=1)
+    lanes.check_numbered("q_learning.train", world)
+    random = lanes.LaneRandom(seeds, task_ids, stream=1)
     R, K, S, A = world.runs, world.tasks, world.states, world.actions
     q = torch.full((R, K, S, A), config.initial_value, dtype=torch.float64)  # Initialize Q(s, a)
     updates = torch.zeros(R, K, S, A, dtype=torch.int64)

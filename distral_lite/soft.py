@@ -2,7 +2,7 @@
 
 One implementation serves the exact solvers (float64) and the networks (float32). The mathematics stands on the last axis, A actions, and
 every leading axis is free. `alpha` and `beta` are numbers, or tensors [...] that broadcast against the leading axes: a sweep is one more
-axis. Nothing here checks its arguments, for it runs in inner loops; whoever takes them from a user calls `check_soft` once.
+axis. Nothing here checks its arguments, for it runs in inner loops; whoever takes them from a user calls `checked_prior` once.
 
 The letters are the thesis's: prior pi_0; inverse temperature beta, in units of 1 / reward; and alpha, the share of the price that is paid
 for leaving the prior, where the rest, 1 - alpha, is a reward for entropy. On average a step under the policy pi is paid its reward and
@@ -17,7 +17,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from distral_lite.validation import check_distribution, check_fraction, check_positive
+from distral_lite.validation import check_distribution, check_fraction, check_positive, found
 
 
 def soft_value(q: Tensor, log_prior: Tensor, alpha: float | Tensor, beta: float | Tensor) -> Tensor:
@@ -177,8 +177,20 @@ def n_step_target_sampled(
     return _n_step_target(reward, discount, next_value, sampled_regulariser(log_policy, log_prior, alpha, beta), truncated)
 
 
-def check_soft(function: str, log_prior: Tensor, alpha: float | Tensor, beta: float | Tensor) -> None:
-    """Checks what a user gave, once, before the inner loops.
+def checked_prior(function: str, log_prior: Tensor, alpha: float | Tensor, beta: float | Tensor) -> Tensor:
+    """Checks what a user gave, once, before the inner loops, and takes the rounding out of the prior.
+
+    A prior that is right to float32 only sums to 1 within 1e-7, and at a discount near 1 that is a reward of its own: then exact
+    solvers would not converge. So it is normalised; one that sums to 1 as well as float64 can stays as it is, to the bit.
+
+    Args:
+        function: who asks.
+        log_prior: [..., A], log of a distribution, right to float32 at least.
+        alpha: from 0 to 1, a number or a tensor.
+        beta: above 0, likewise.
+
+    Returns:
+        [..., A] float64.
 
     Raises:
         ValueError: a prior whose probabilities do not sum to one, an alpha outside [0, 1] (above 1 entropy would be punished), a beta that
@@ -186,7 +198,46 @@ def check_soft(function: str, log_prior: Tensor, alpha: float | Tensor, beta: fl
     """
     check_fraction(function, "alpha", alpha)
     check_positive(function, "beta", beta)
+    if not isinstance(log_prior, Tensor) or not log_prior.is_floating_point():
+        raise ValueError(f"{function}: log_prior is {found(log_prior)}, wanted a tensor of log-probabilities")
     check_distribution(function, "exp(log_prior)", log_prior.exp())
+    log_prior = log_prior.double()
+    excess = (log_prior.exp().sum(-1, keepdim=True) - 1).abs()
+    rounding = 4 * log_prior.shape[-1] * torch.finfo(torch.float64).eps
+    return torch.where(excess > rounding, log_prior.log_softmax(-1), log_prior)
+
+
+def prior_of_tasks(
+    function: str,
+    log_prior: Tensor | None,
+    shape: tuple[int, int, int],
+    alpha: float | Tensor,
+    beta: float | Tensor,
+) -> Tensor:
+    """The prior of K tasks whose agents try every action.
+
+    Args:
+        function: who asks.
+        log_prior: [A], [S, A] or [K, S, A]; uniform if None.
+        shape: (K, S, A).
+        alpha: as in `checked_prior`.
+        beta: likewise.
+
+    Returns:
+        [K, S, A] float64.
+
+    Raises:
+        ValueError: as `checked_prior`; another shape, or an action that is ruled out.
+    """
+    if log_prior is None:
+        log_prior = torch.full(shape[-1:], 1 / shape[-1], dtype=torch.float64).log()
+    if isinstance(log_prior, Tensor) and tuple(log_prior.shape) not in (shape, shape[1:], shape[2:]):
+        found_shape = tuple(log_prior.shape)
+        raise ValueError(f"{function}: log_prior has shape {found_shape}, wanted [A], [S, A] or [K, S, A], here {shape}")
+    log_prior = checked_prior(function, log_prior, alpha, beta)
+    if not bool(torch.isfinite(log_prior).all()):
+        raise ValueError(f"{function}: log_prior rules out actions that are explored; wanted no zeros in exp(log_prior)")
+    return log_prior.expand(shape)
 
 
 def check_support(function: str, log_policy: Tensor, log_prior: Tensor) -> None:

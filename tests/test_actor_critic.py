@@ -535,8 +535,8 @@ def test_an_interrupt_returns_what_there_is(monkeypatch, train, settings):
         ("entropy_bonus", -1.0, "a finite number of at least 0"),
         ("clip_norm", 0.0, "a finite number above 0"),
         ("hidden", (8, 0), "an integer of at least 1"),
-        ("optimiser", "adma", "wanted one of"),
-        ("snapshots", 10_000, "wanted at least one a snapshot"),
+        ("optimiser", "adma", "wanted 'sgd', 'rmsprop' or 'adam'"),
+        ("snapshots", 10_000, "wanted at most one an update (steps gives 1250)"),
     ],
 )
 def test_settings_that_make_no_sense(setting, value, wanted):

@@ -312,13 +312,13 @@ def test_progress_changes_nothing(capfd):
         ({"discount": 1.01}, "discount is 1.01, wanted a number from 0 to 1"),
         ({"discount": -0.1}, "discount is -0.1, wanted a number from 0 to 1"),
         ({"discount": math.nan}, "discount is nan, wanted a number from 0 to 1"),
-        ({"epsilon": 1.5}, "epsilon is 1.5, wanted a number from 0 to 1"),
-        ({"epsilon": "0.1"}, "epsilon is '0.1', wanted a number from 0 to 1"),
+        ({"epsilon": 1.5}, "epsilon is 1.5, wanted a number from 0 to 1 or one a task"),
+        ({"epsilon": "0.1"}, "epsilon is '0.1', wanted a number from 0 to 1 or one a task"),
         ({"epsilon": torch.tensor([0.5, -0.5])}, "epsilon[1] is -0.5, wanted a number from 0 to 1"),
-        ({"learning_rate": 2}, "learning_rate is 2, wanted a number from 0 to 1"),
+        ({"learning_rate": 2}, "learning_rate is 2, wanted a number from 0 to 1 or one a task"),
         ({"learning_rate": torch.tensor([0.5, math.nan])}, "learning_rate[1] is nan, wanted a number from 0 to 1"),
-        ({"decay": -0.5}, "decay is -0.5, wanted a finite number of at least 0"),
-        ({"decay": math.inf}, "decay is inf, wanted a finite number of at least 0"),
+        ({"decay": -0.5}, "decay is -0.5, wanted a finite number of at least 0 or one a task"),
+        ({"decay": math.inf}, "decay is inf, wanted a finite number of at least 0 or one a task"),
     ],
 )
 def test_bad_settings_are_refused_by_name(setting, message):
@@ -327,13 +327,13 @@ def test_bad_settings_are_refused_by_name(setting, message):
 
 
 def test_train_refuses():
-    with refuses("lanes.make_world: the list of tasks is empty, wanted at least one task"):
+    with refuses("q_learning.train: the list of tasks is empty, wanted at least one task"):
         Q.train([], SMALL, [0])
     with refuses("mdp.stack: task 1 has (S, A, N) = (1, 1, 1), task 0 has (6, 3, 6); wanted the same states and actions"):
         Q.train([TASKS[0], one_state(1.0, True)], SMALL, [0])
-    with refuses("lanes.LaneRandom: seeds = [3, 3], wanted different integers from 0 to 2**32 - 1"):
+    with refuses("q_learning.train: seeds = [3, 3], wanted different integers from 0 to 2**32 - 1"):
         Q.train(TASKS, SMALL, [3, 3])
-    with refuses("lanes.LaneRandom: seeds is 20, wanted a sequence of at least one integer, such as range(20)"):
+    with refuses("q_learning.train: seeds is 20, wanted a sequence of at least one integer, such as range(20)"):
         Q.train(TASKS, SMALL, 20)
-    with refuses("lanes.make_world: task_ids has 2 numbers, wanted 5, one a task"):
+    with refuses("q_learning.train: task_ids has 2 numbers, wanted 5, one a task"):
         Q.train(TASKS, SMALL, [0], [0, 1])

@@ -596,14 +596,14 @@ def test_an_interrupt_returns_what_there_is(monkeypatch):
         ("alpha", 1.2, "a number from 0 to 1"),
         ("discount", -0.1, "a number from 0 to 1"),
         ("lambda_", 2, "a number from 0 to 1"),
-        ("price", "open", "wanted one of"),
+        ("price", "open", "wanted 'closed', 'sampled' or 'naive'"),
         ("actor_rate", -1.0, "a finite number above 0"),
         ("critic_rate", math.nan, "a finite number above 0"),
         ("clip_norm", 0.0, "a finite number above 0"),
         ("horizon", 0, "an integer of at least 1"),
         ("environments", 1.5, "an integer of at least 1"),
         ("hidden", (8, 0), "an integer of at least 1"),
-        ("snapshots", 10_000, "at least one a snapshot (10000)"),
+        ("snapshots", 10_000, "at most one an update (steps gives 1250)"),
     ],
 )
 def test_config_refuses(setting, value, wanted):

@@ -347,11 +347,21 @@ def test_nothing_flows_back_from_the_next_episode(ends_by):
         ({"log_prior": torch.tensor([[0.0, -math.inf], [-1.0, -1.0]])}, r"f: exp\(log_prior\)\[1\] = \[0.36"),
     ],
 )
-def test_check_soft_refuses(change, message):
+def test_checked_prior_refuses(change, message):
     good = {"log_prior": uniform_prior(3), "alpha": 0.5, "beta": 1.0}
-    soft.check_soft("f", **good)
+    soft.checked_prior("f", **good)
     with pytest.raises(ValueError, match=message):
-        soft.check_soft("f", **(good | change))
+        soft.checked_prior("f", **(good | change))
+
+
+@pytest.mark.parametrize("prior", [[0.2] * 5, [0.1, 0.2, 0.3, 0.4], [1 / 3] * 3, [1.0, 0.0]])
+def test_a_prior_is_normalised_where_it_is_right_to_float32_only(prior):
+    exact = torch.tensor(prior, dtype=torch.float64).log()
+    assert torch.equal(soft.checked_prior("f", exact, 1.0, 1.0), exact)  # to the bit
+    rounded = torch.tensor(prior).log().double()
+    found = soft.checked_prior("f", rounded, 1.0, 1.0)
+    assert found.dtype == torch.float64 and abs(float(found.exp().sum()) - 1) < 1e-15
+    torch.testing.assert_close(found, exact, rtol=0, atol=1e-6)
 
 
 def test_check_support():

@@ -627,6 +627,15 @@ def test_an_interrupted_run_returns_what_there_is(monkeypatch):
     assert run.history.snapshot_steps.tolist() == [0, 20, 40, 50] and run.history.snapshots.shape[2] == 4
 
 
+@pytest.mark.parametrize("alpha", [0.5, 1.0])
+@pytest.mark.parametrize("discount", [0.9, 0.999, 1.0])
+def test_a_prior_right_to_float32_only_is_solved(alpha, discount):
+    maze, beta = load_map(4).mdp(), 20.0
+    rounded, exact = torch.full((5,), 0.2).log().double(), torch.full((5,), 0.2, dtype=torch.float64).log()
+    found, wanted = (solve(maze, prior, alpha, beta, discount) for prior in (rounded, exact))
+    torch.testing.assert_close(found.value, wanted.value, rtol=0, atol=1e-9)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -642,7 +651,7 @@ def test_an_interrupted_run_returns_what_there_is(monkeypatch):
         ({"learning_rate": 0}, "learning_rate is 0"),
         ({"learning_rate": 1.5}, r"learning_rate is 1\.5"),
         ({"target": "sample"}, "target is 'sample', wanted 'sampled' or 'expected_kl'"),
-        ({"batch": 4}, "batch is 4 and memory None"),
+        ({"batch": 4}, "batch is 4, wanted 1, or a memory"),
         ({"n_steps": 5, "memory": 4}, r"memory is 4, wanted at least n_steps \(5\)"),
         ({"n_steps": 801}, r"n_steps is 801, wanted at most steps \(800\)"),
         ({"memory": 2.5}, r"memory is 2\.5"),
@@ -660,7 +669,7 @@ def test_train_refuses():
     zero = torch.tensor([0.5, 0.5, 0.0, 0.0, 0.0]).log()
     for change, message in (
         ({"log_prior": torch.zeros(5)}, r"soft_q_learning\.train: exp\(log_prior\) = .* is no distribution"),
-        ({"log_prior": zero}, r"soft_q_learning\.train: log_prior rules out actions that the behaviour explores"),
+        ({"log_prior": zero}, r"soft_q_learning\.train: log_prior rules out actions that are explored"),
         (
             {"config": replace(config, beta=torch.ones(3))},
             r"soft_q_learning\.train: config\.beta has shape \(3,\), wanted a number or one a task",

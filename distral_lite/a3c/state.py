@@ -10,39 +10,27 @@ import torch
 from torch import Tensor
 
 from distral_lite import lanes, networks
-from distral_lite.validation import check_fraction, check_not_negative, check_positive
+from distral_lite.validation import Fraction, Layers, NotNegative, Positive, Settings, Whole
 
 WAIT, WORK, STOP = range(3)  # phases
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Settings):
     """Settings of `train`, the same for every lane."""
 
-    steps: int = 50_000  # T_max, environment steps of every lane, of all workers together
-    workers: int = 2  # processes
-    discount: float = 0.99  # gamma
-    horizon: int = 5  # t_max, most steps between two updates of a worker
-    actor_rate: float = 1e-2  # RMSprop's step size for theta
-    critic_rate: float = 1e-2  # and for theta_v
-    decay: float = 0.99  # of RMSprop's average of squared gradients
-    entropy_bonus: float = 0.01  # weight of the policy's entropy, in units of reward / nat
-    hidden: tuple[int, ...] | None = None  # units of the hidden layers of actor and critic; None: tables, where states are numbered
-    max_episode_steps: int = 1000  # an episode is cut here, if the environment does not cut it before
+    steps: Whole = 50_000  # T_max, environment steps of every lane, of all workers together
+    workers: Whole = 2  # processes
+    discount: Fraction = 0.99  # gamma
+    horizon: Whole = 5  # t_max, most steps between two updates of a worker
+    actor_rate: Positive = 1e-2  # RMSprop's step size for theta
+    critic_rate: Positive = 1e-2  # and for theta_v
+    decay: Fraction = 0.99  # of RMSprop's average of squared gradients
+    entropy_bonus: NotNegative = 0.01  # weight of the policy's entropy, in units of reward / nat
+    hidden: Layers | None = None  # units of the hidden layers of actor and critic; None: tables, where states are numbered
+    max_episode_steps: Whole = 1000  # an episode is cut here, if the environment does not cut it before
     exploring_starts: bool = False  # start episodes anywhere (tables only)
-    snapshots: int = 20  # copies of actor and critic that are tried for, equally spaced in steps
-
-    def __post_init__(self) -> None:
-        """Refuses settings that make no sense, naming them."""
-        for name in ("steps", "workers", "horizon", "max_episode_steps", "snapshots"):
-            check_positive("a3c.Config", name, getattr(self, name), whole=True)
-        for name in ("discount", "decay"):
-            check_fraction("a3c.Config", name, getattr(self, name))
-        for name in ("actor_rate", "critic_rate"):
-            check_positive("a3c.Config", name, getattr(self, name))
-        check_not_negative("a3c.Config", "entropy_bonus", self.entropy_bonus)
-        for i, units in enumerate(self.hidden or ()):
-            check_positive("a3c.Config", f"hidden[{i}]", units, whole=True)
+    snapshots: Whole = 20  # copies of actor and critic that are tried for, equally spaced in steps
 
 
 class Agent(NamedTuple):

@@ -15,6 +15,7 @@ from distral_lite.a3c.state import STOP, Agent, Config, History, Record, Run, sh
 from distral_lite.a3c.team import PATIENCE, Team
 
 
+@lanes.checked
 def train(
     tasks: Sequence[Any], config: Config, seeds: Sequence[int], task_ids: Sequence[int] | None = None, progress: bool = False
 ) -> Run:
@@ -37,9 +38,9 @@ def train(
         WorkerError: a worker died (it ran out of memory, say, or was killed) or raised an exception. No process is left behind.
         ValueError: tasks that do not fit together, continuous actions, tables where states are not numbered.
     """
-    task_ids = range(len(tasks)) if task_ids is None else task_ids
     # (This world steps nowhere: it knows the sizes, and refuses here what would fail there.)
     world = lanes.make_world(tasks, seeds, task_ids, config.max_episode_steps, config.exploring_starts)
+    lanes.check_numbered("a3c.train", world, states=False)
     shared = share(world, config, lanes.LaneRandom(seeds, task_ids, stream=2))
     kept = {0: Agent(*(networks.copy(network) for network in shared.agent))}
     with Team(shared, config, tasks, seeds, task_ids) as team, tqdm(total=config.steps, disable=not progress) as bar:

@@ -69,6 +69,7 @@ def q_target(reward: Tensor, discount: Tensor, q_next: Tensor, next_action: Tens
     return reward + discount * q_next.gather(-1, next_action.unsqueeze(-1)).squeeze(-1)
 
 
+@lanes.checked
 def train(
     tasks: Sequence[Any], config: Config, seeds: Sequence[int], task_ids: Sequence[int] | None = None, progress: bool = False
 ) -> Run:
@@ -88,7 +89,6 @@ def train(
     Raises:
         ValueError: tasks that do not fit together, continuous actions, tables where states are not numbered, a reward that is not finite.
     """
-    task_ids = range(len(tasks)) if task_ids is None else task_ids
     world, actor, critic, improve, keeper = begin(tasks, config, seeds, task_ids, outputs=1)  # Initialize theta and w
     random, E = lanes.LaneRandom(seeds, task_ids, stream=1, device=config.device), config.environments
     observation = by_lane(world.reset(), E)  # Initialize S
@@ -122,6 +122,7 @@ def train(
     return keeper.run()
 
 
+@lanes.checked
 def train_q(
     tasks: Sequence[Any], config: Config, seeds: Sequence[int], task_ids: Sequence[int] | None = None, progress: bool = False
 ) -> Run:
@@ -142,7 +143,6 @@ def train_q(
     """
     if config.horizon != 1:
         raise ValueError(f"actor_critic.train_q: config.horizon is {config.horizon}, wanted 1: its critic learns by one-step TD")
-    task_ids = range(len(tasks)) if task_ids is None else task_ids
     world, actor, critic, improve, keeper = begin(tasks, config, seeds, task_ids, outputs=None)
     random, E = lanes.LaneRandom(seeds, task_ids, stream=1, device=config.device), config.environments
     observation = by_lane(world.reset(), E)

@@ -54,6 +54,7 @@ def begin(tasks: Sequence[Any], config: Config, seeds: Sequence[int], task_ids: 
     E = config.environments
     own = [seed * E + e for seed in seeds for e in range(E)]
     world = lanes.make_world(tasks, own, task_ids, config.max_episode_steps, config.exploring_starts, config.device)
+    lanes.check_numbered("actor_critic.train", world, states=False)
     random = lanes.LaneRandom(seeds, task_ids, stream=2, device=config.device)
     outputs = world.actions if outputs is None else outputs
     if config.hidden is not None:

@@ -3,54 +3,40 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from torch import Tensor
 
 from distral_lite import networks
-from distral_lite.validation import check_fraction, check_not_negative, check_positive
-
-OPTIMISERS = ("sgd", "rmsprop", "adam")
+from distral_lite.validation import Device, Fraction, Layers, NotNegative, Positive, Settings, Whole
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Settings):
     """Settings of `train` and `train_q`, the same for every lane. `Config.one_step()` gives those of the thesis's box."""
 
-    steps: int = 50_000  # environment steps of every lane, in all its environments together
-    discount: float = 0.99  # gamma
-    horizon: int = 5  # n, steps of every environment from one update to the next
-    environments: int = 8  # E, environments of every lane
-    lambda_: float = 1.0  # 1: as many steps as the rollout has, as in A3C; 0: one step; between: GAE
-    actor_rate: float = 1e-3  # alpha^theta, the actor's step size
-    critic_rate: float = 1e-3  # alpha^w, the critic's
-    optimiser: str = "adam"  # or "rmsprop", or "sgd": plain steps along the gradient, as in the box
-    entropy_bonus: float = 0.0  # weight of the policy's entropy in the actor's objective, in units of reward / nat
+    steps: Whole = 50_000  # environment steps of every lane, in all its environments together
+    discount: Fraction = 0.99  # gamma
+    horizon: Whole = 5  # n, steps of every environment from one update to the next
+    environments: Whole = 8  # E, environments of every lane
+    lambda_: Fraction = 1.0  # 1: as many steps as the rollout has, as in A3C; 0: one step; between: GAE
+    actor_rate: Positive = 1e-3  # alpha^theta, the actor's step size
+    critic_rate: Positive = 1e-3  # alpha^w, the critic's
+    optimiser: Literal["sgd", "rmsprop", "adam"] = "adam"  # or "rmsprop", or "sgd": plain steps along the gradient, as in the box
+    entropy_bonus: NotNegative = 0.0  # weight of the policy's entropy in the actor's objective, in units of reward / nat
     keep_discount: bool = False  # True weighs a step of age t by I = gamma^t, as the box does; A3C and nearly all code leave it out
-    hidden: tuple[int, ...] | None = None  # units of the hidden layers of actor and critic; None: tables, where states are numbered
-    clip_norm: float | None = None  # longest gradient of a lane's actor, and of its critic; None: any
-    max_episode_steps: int = 1000  # an episode is cut here, if the environment does not cut it before
+    hidden: Layers | None = None  # units of the hidden layers of actor and critic; None: tables, where states are numbered
+    clip_norm: Positive | None = None  # longest gradient of a lane's actor, and of its critic; None: any
+    max_episode_steps: Whole = 1000  # an episode is cut here, if the environment does not cut it before
     exploring_starts: bool = False  # start episodes anywhere (tables only)
-    snapshots: int = 20  # copies of actor and critic kept for the history, equally spaced
-    device: str = "cpu"  # where the tensors live
+    snapshots: Whole = 20  # copies of actor and critic kept for the history, equally spaced
+    device: Device = "cpu"  # where the tensors live
 
     def __post_init__(self) -> None:
-        """Refuses settings that make no sense, naming them."""
-        for name in ("steps", "horizon", "environments", "max_episode_steps", "snapshots"):
-            check_positive("actor_critic.Config", name, getattr(self, name), whole=True)
-        for name in ("discount", "lambda_"):
-            check_fraction("actor_critic.Config", name, getattr(self, name))
-        for name in ("actor_rate", "critic_rate"):
-            check_positive("actor_critic.Config", name, getattr(self, name))
-        check_not_negative("actor_critic.Config", "entropy_bonus", self.entropy_bonus)
-        if self.optimiser not in OPTIMISERS:
-            raise ValueError(f"actor_critic.Config: optimiser is {self.optimiser!r}, wanted one of {OPTIMISERS}")
-        if self.clip_norm is not None:
-            check_positive("actor_critic.Config", "clip_norm", self.clip_norm)
-        for i, units in enumerate(self.hidden or ()):
-            check_positive("actor_critic.Config", f"hidden[{i}]", units, whole=True)
+        """Refuses settings that do not go together, naming them."""
+        super().__post_init__()
         if self.updates < self.snapshots:
-            raise ValueError(f"actor_critic.Config: steps gives {self.updates} updates, wanted at least one a snapshot ({self.snapshots})")
+            self.refuse("snapshots", f"at most one an update (steps gives {self.updates})")
 
     @property
     def updates(self) -> int:

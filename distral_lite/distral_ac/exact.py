@@ -12,13 +12,14 @@ import torch
 from torch import Tensor
 from tqdm.auto import trange
 
-from distral_lite import actor_critic, distral
+from distral_lite import actor_critic, distral, lanes
 from distral_lite.distral_ac.learner import Keeper, begin, policies
 from distral_lite.distral_ac.losses import actor_loss, centroid_loss
 from distral_lite.distral_ac.state import Agent, Config, Run
 from distral_lite.mdp import MDP, transition_matrix, visits
 
 
+@lanes.checked
 def exact_ascent(
     tasks: Sequence[MDP],
     config: Config,

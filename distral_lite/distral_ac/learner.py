@@ -89,7 +89,7 @@ class Learner:
 
 
 def begin(
-    tasks: Sequence[MDP], config: Config, seeds: Sequence[int], task_ids: Sequence[int] | None, critic: bool = True
+    tasks: Sequence[MDP], config: Config, seeds: Sequence[int], task_ids: Sequence[int], critic: bool = True
 ) -> tuple[MDP, Learner]:
     """The stacked tasks, and networks with random weights or tables of zeros; preferences h that do not learn are zero too.
 
@@ -103,9 +103,11 @@ def begin(
     Raises:
         ValueError: as `train`.
     """
+    if not isinstance(tasks[0], MDP):
+        raise ValueError(f"distral_ac.train: tasks are {type(tasks[0]).__name__}, wanted MDPs: it plays whole episodes in their tables")
     world = stack(tasks)
     world = MDP(*(array.to(config.device) for array in world))
-    of_tasks = lanes.LaneRandom(seeds, numbers(tasks, task_ids), stream=3, device=config.device)
+    of_tasks = lanes.LaneRandom(seeds, task_ids, stream=3, device=config.device)
     of_runs = lanes.LaneRandom(seeds, [0], stream=4, device=config.device)
     states, actions = world.reward.shape[-2:]
     outputs = (actions, actions, 1)
@@ -120,17 +122,6 @@ def begin(
             made[1] = networks.table(len(seeds), 1, states, actions, device=config.device)
     f, h, v = made
     return world, Learner(f, h, v if critic and config.critic == "separate" else None, world.features, config)
-
-
-def numbers(tasks: Sequence[MDP], task_ids: Sequence[int] | None) -> Sequence[int]:
-    """The tasks' numbers, 0 ... K-1 if None.
-
-    Raises:
-        ValueError: numbers that are not one a task.
-    """
-    if task_ids is not None and len(task_ids) != len(tasks):
-        raise ValueError(f"distral_ac: task_ids has {len(task_ids)} numbers, wanted {len(tasks)}, one a task")
-    return range(len(tasks)) if task_ids is None else task_ids
 
 
 class Keeper:

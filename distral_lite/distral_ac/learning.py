@@ -8,7 +8,7 @@ from tqdm.auto import trange
 
 from distral_lite import lanes
 from distral_lite.distral_ac.episodes import play
-from distral_lite.distral_ac.learner import Keeper, begin, numbers, policies, temperature
+from distral_lite.distral_ac.learner import Keeper, begin, policies, temperature
 from distral_lite.distral_ac.losses import (
     actor_loss,
     at,
@@ -25,6 +25,7 @@ from distral_lite.distral_ac.state import Agent, Config, Run
 from distral_lite.mdp import MDP
 
 
+@lanes.checked
 def train(
     tasks: Sequence[MDP],
     config: Config,
@@ -50,7 +51,7 @@ def train(
         ValueError: no tasks, tasks that differ in states or actions, seeds given twice, a number for every task wanted but not given.
     """
     world, learner = begin(tasks, config, seeds, task_ids)  # lines 2 and 3
-    random = lanes.LaneRandom(seeds, numbers(tasks, task_ids), stream=1, device=config.device)
+    random = lanes.LaneRandom(seeds, task_ids, stream=1, device=config.device)
     keeper, size, update = Keeper(world, learner, config), (config.episodes, 1 + config.max_episode_steps), 0
     S, A = world.reward.shape[-2:]
     try:

@@ -22,34 +22,32 @@ from torch import Tensor
 
 from distral_lite import distral, lanes, mdp, soft, soft_q_learning
 from distral_lite.gridworld import GridWorld, load_map
-from distral_lite.validation import check_fraction, check_positive
+from distral_lite.validation import Fraction, Positive, Settings, Whole
 
 RUNS_A_SEED = 5  # so that 20 seeds are the 100 runs of this experiment
 CORRIDOR = range(3, 7)  # the columns of map 4 that have one free square each
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Settings):
     """Settings of `train`; the defaults are the paper's where it gives them."""
 
-    rollouts: int = 2000  # rounds: each task takes n_steps steps, then learns from them
-    n_steps: int = 10  # steps of a roll-out
+    rollouts: Whole = 2000  # rounds: each task takes n_steps steps, then learns from them
+    n_steps: Whole = 10  # steps of a roll-out
     distil: bool = True  # False: pi_0 stays uniform, so each task learns by itself
-    alpha: float = 1.0  # weight of the distilled policy: no bonus for entropy
-    beta: float = 5.0  # inverse temperature, in 1 / reward
-    discount: float = 0.95  # gamma
-    learning_rate: float = 0.1  # share of the way to the target that an entry moves
-    fading: float = 0.01  # share of the counts of actions that is forgotten with each roll-out
-    max_episode_steps: int = 1000  # an episode is cut here, and bootstraps
-    snapshots: int = 20  # copies of the policies that are kept, equally spaced in roll-outs
+    alpha: Fraction = 1.0  # weight of the distilled policy: no bonus for entropy
+    beta: Positive = 5.0  # inverse temperature, in 1 / reward
+    discount: Fraction = 0.95  # gamma
+    learning_rate: Fraction = 0.1  # share of the way to the target that an entry moves
+    fading: Fraction = 0.01  # share of the counts of actions that is forgotten with each roll-out
+    max_episode_steps: Whole = 1000  # an episode is cut here, and bootstraps
+    snapshots: Whole = 20  # copies of the policies that are kept, equally spaced in roll-outs
 
     def __post_init__(self) -> None:
-        """Refuses settings that make no sense, naming them."""
-        for name in ("rollouts", "n_steps", "max_episode_steps", "snapshots"):
-            check_positive("two_rooms.Config", name, getattr(self, name), whole=True)
-        for name in ("alpha", "discount", "learning_rate", "fading"):
-            check_fraction("two_rooms.Config", name, getattr(self, name))
-        check_positive("two_rooms.Config", "beta", self.beta)
+        """Refuses settings that do not go together, naming them."""
+        super().__post_init__()
+        if self.snapshots > self.rollouts:
+            self.refuse("snapshots", f"at most one a roll-out ({self.rollouts})")
 
 
 class Run(NamedTuple):

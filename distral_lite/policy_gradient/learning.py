@@ -17,40 +17,33 @@ from tqdm.auto import trange
 from distral_lite import lanes, networks, returns
 from distral_lite.policy_gradient.episodes import Episodes, empty_episodes, take, write_step
 from distral_lite.policy_gradient.exact import box_weights, printed_weights
-from distral_lite.validation import check_fraction, check_not_negative, check_positive
+from distral_lite.validation import Device, Fraction, Layers, NotNegative, PerTask, Positive, Settings, Whole
 
 DECAY_MEAN, DECAY_SQUARE, TINY = 0.9, 0.999, 1e-8  # Adam's usual constants
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Settings):
     """Settings of `train`. Where a tensor is allowed, it holds one number a task: a sweep of settings is a list of equal tasks."""
 
-    steps: int = 20_000  # environment steps of every lane
-    discount: float = 0.99  # gamma
-    learning_rate: float | Tensor = 0.05  # alpha of the box, for the policy, or [K]
-    baseline_learning_rate: float | Tensor | None = None  # for the baseline v(s), or [K]; None: no baseline; 0: it stays as it began
+    steps: Whole = 20_000  # environment steps of every lane
+    discount: Fraction = 0.99  # gamma
+    learning_rate: Positive | PerTask = 0.05  # alpha of the box, for the policy, or [K]
+    baseline_learning_rate: NotNegative | PerTask | None = None  # for the baseline v(s), or [K]; None: no baseline; 0: it stays as it began
     adam: bool = False  # False: the box's own step; True: Adam's, which networks need
-    episodes: int = 1  # whole episodes that one update averages over; the box has one
+    episodes: Whole = 1  # whole episodes that one update averages over; the box has one
     discounted_visits: bool = True  # True: gamma^t as the box has it (`box_weights`); False: `printed_weights`
-    hidden: tuple[int, ...] | None = None  # units of the hidden layers of policy and baseline; None: tables, where states are numbered
-    max_episode_steps: int = 1000  # an episode is cut here, if the environment does not cut it before
+    hidden: Layers | None = None  # units of the hidden layers of policy and baseline; None: tables, where states are numbered
+    max_episode_steps: Whole = 1000  # an episode is cut here, if the environment does not cut it before
     exploring_starts: bool = False  # start episodes anywhere (tables only)
-    snapshots: int = 20  # copies of the policy kept for the history, equally spaced in steps
-    device: str = "cpu"  # where the tensors live
+    snapshots: Whole = 20  # copies of the policy kept for the history, equally spaced in steps
+    device: Device = "cpu"  # where the tensors live
 
     def __post_init__(self) -> None:
-        """Refuses settings that make no sense, naming them."""
-        for name in ("steps", "episodes", "max_episode_steps", "snapshots"):
-            check_positive("policy_gradient.Config", name, getattr(self, name), whole=True)
-        check_fraction("policy_gradient.Config", "discount", self.discount)
-        check_positive("policy_gradient.Config", "learning_rate", self.learning_rate)
-        if self.baseline_learning_rate is not None:
-            check_not_negative("policy_gradient.Config", "baseline_learning_rate", self.baseline_learning_rate)
-        for i, units in enumerate(self.hidden or ()):
-            check_positive("policy_gradient.Config", f"hidden[{i}]", units, whole=True)
+        """Refuses settings that do not go together, naming them."""
+        super().__post_init__()
         if self.snapshots > self.steps:
-            raise ValueError(f"policy_gradient.Config: snapshots is {self.snapshots}, wanted at most one a step ({self.steps})")
+            self.refuse("snapshots", f"at most one a step ({self.steps})")
 
 
 class Agent(NamedTuple):
@@ -173,6 +166,7 @@ def _like(number: Tensor, parameter: Tensor) -> Tensor:
     return number.view(-1, *[1] * (parameter.ndim - 2))
 
 
+@lanes.checked
 def train(tasks: Sequence[Any], config: Config, seeds: Sequence[int], task_ids: Sequence[int] | None = None, progress: bool = False) -> Run:
     """REINFORCE (the thesis's box), every lane by itself and all of them together; the comments carry the lines of the box.
 
@@ -190,8 +184,8 @@ def train(tasks: Sequence[Any], config: Config, seeds: Sequence[int], task_ids: 
     Raises:
         ValueError: tasks that do not fit together, continuous actions, a table where states are not numbered, a reward that is not finite.
     """
-    task_ids = range(len(tasks)) if task_ids is None else task_ids
     world = lanes.make_world(tasks, seeds, task_ids, config.max_episode_steps, config.exploring_starts, config.device)
+    lanes.check_numbered("policy_gradient.train", world, states=False)
     random, log = lanes.LaneRandom(seeds, task_ids, stream=1, device=config.device), lanes.EpisodeLog(world.runs, world.tasks)
     policy, baseline = _initial(world, config, lanes.LaneRandom(seeds, task_ids, stream=2, device=config.device))  # Input, Initialize
     ascents = [start_ascent(network) if network is not None and config.adam else None for network in (policy, baseline)]
@@ -243,7 +237,8 @@ def update(policy: Any, baseline: Any, ascents: Sequence[Any], which: tuple, bat
 
 
 def _descend(network: Any, which: tuple, gradients: Sequence[Tensor], rate: float | Tensor, ascent: Ascent | None) -> None:
-    rate = torch.as_tensor(rate, dtype=torch.float64).expand(networks.parameters(network)[0].shape[1])[which[1]]
+    first = networks.parameters(network)[0]
+    rate = torch.as_tensor(rate, dtype=torch.float64, device=first.device).expand(first.shape[1])[which[1]]
     if ascent is None:
         plain_step(network, which, gradients, rate)
     else:

@@ -4,7 +4,7 @@ A step is paid its reward and the regulariser of its state, rho(s) = E_pi[(alpha
 -KL / beta at alpha = 1 (see `soft`). Gradients are with respect to the logits of a table, [..., S, A]; for a network, multiply by the
 derivative of the logits (autograd does). A *signal* is what multiplies the score grad log pi(a | s), given s and a.
 
-Nothing here checks alpha, beta and the prior; call `soft.check_soft` on what a user gave.
+Nothing here checks alpha, beta and the prior; call `soft.checked_prior` on what a user gave.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from distral_lite.mdp import MDP, action_values, evaluate, visits
-from distral_lite.soft import check_soft, expected_regulariser, sampled_regulariser, soft_log_policy
+from distral_lite.soft import checked_prior, expected_regulariser, sampled_regulariser, soft_log_policy
 from distral_lite.validation import check_fraction, check_positive
 
 
@@ -207,13 +207,13 @@ def naive_fixed_point(
         RuntimeError: no convergence.
     """
     function = "regularised_actor_critic.naive_fixed_point"
-    check_soft(function, log_prior, alpha, beta)
+    log_prior = checked_prior(function, log_prior, alpha, beta)
     check_fraction(function, "discount", discount)
     check_fraction(function, "step", step)
-    log_policy = soft_log_policy(torch.zeros_like(mdp.reward), log_prior.double(), alpha, beta)
+    log_policy = soft_log_policy(torch.zeros_like(mdp.reward), log_prior, alpha, beta)
     for _ in range(max_iterations):
         q = action_values(mdp, evaluate(mdp, log_policy.exp(), discount), discount)
-        move = soft_log_policy(q, log_prior.double(), alpha, beta) - log_policy
+        move = soft_log_policy(q, log_prior, alpha, beta) - log_policy
         if float(move.abs().max()) < tolerance:
             return log_policy
         log_policy = torch.log_softmax(log_policy + step * move, -1)

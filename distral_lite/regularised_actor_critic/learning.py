@@ -12,7 +12,7 @@ from tqdm.auto import trange
 from distral_lite import lanes, networks, returns
 from distral_lite.mdp import MDP
 from distral_lite.regularised_actor_critic.state import Agent, Config, History, Run
-from distral_lite.soft import check_soft, expected_regulariser, sampled_regulariser
+from distral_lite.soft import expected_regulariser, prior_of_tasks, sampled_regulariser
 
 
 class Prices(NamedTuple):
@@ -70,6 +70,7 @@ def critic_loss(value: Tensor, target: Tensor) -> Tensor:
     return 0.5 * (target.detach().to(value.dtype) - value).square().mean(-1)
 
 
+@lanes.checked
 def train(
     tasks: Sequence[MDP],
     config: Config,
@@ -94,13 +95,15 @@ def train(
     Raises:
         ValueError: tasks that differ in states or actions, seeds given twice, a prior that is no distribution or has zeros.
     """
-    E, task_ids = config.environments, range(len(tasks)) if task_ids is None else task_ids
+    E = config.environments
     own = [seed * E + e for seed in seeds for e in range(E)]  # environment e of a run has a seed of its own
     world = lanes.make_world(tasks, own, task_ids, config.max_episode_steps, config.exploring_starts)
+    lanes.check_numbered("regularised_actor_critic.train", world)
     random, first = (lanes.LaneRandom(seeds, task_ids, stream=stream) for stream in (1, 2))
     actor, critic, features = *_networks(config, world, first), world.features
     optimisers = networks.adam(actor, config.actor_rate), networks.adam(critic, config.critic_rate)
-    log_prior = _checked_prior(log_prior, world, config)
+    shape = (world.tasks, world.features.shape[1], world.actions)
+    log_prior = prior_of_tasks("regularised_actor_critic.train", log_prior, shape, config.alpha, config.beta).float()
     keeper, state = _Keeper(actor, critic, features, config), _by_lane(world.reset(), E)  # [R, K, E]
     try:
         for update in trange(1, config.updates + 1, disable=not progress):
@@ -186,16 +189,3 @@ class _Keeper:
         log_policies, values = (torch.stack(copies, dim=2) for copies in zip(*self._kept.values(), strict=True))
         agent = Agent(*(networks.copy(network) for network in self._networks), log_policies[:, :, -1], values[:, :, -1])
         return Run(agent, History(self.log.durations(), self.log.returns(), torch.tensor(list(self._kept)), log_policies, values))
-
-
-def _checked_prior(log_prior: Tensor | None, world: lanes.World, config: Config) -> Tensor:
-    """The prior as [K, S, A] float32, uniform if None; refuses what does not fit the tasks."""
-    function, shape = "regularised_actor_critic.train", (world.tasks, world.features.shape[1], world.actions)
-    if log_prior is None:
-        log_prior = torch.full(shape[-1:], 1 / world.actions, dtype=torch.float64).log()
-    if tuple(log_prior.shape) not in (shape, shape[1:], shape[2:]):
-        raise ValueError(f"{function}: log_prior has shape {tuple(log_prior.shape)}, wanted [A], [S, A] or [K, S, A], here {shape}")
-    check_soft(function, log_prior, config.alpha, config.beta)
-    if not bool(torch.isfinite(log_prior).all()):
-        raise ValueError(f"{function}: log_prior rules out actions that the policy takes; wanted no zeros in exp(log_prior)")
-    return log_prior.float().expand(shape)

@@ -57,6 +57,7 @@ def policy_loss(q: Tensor, log_density: Tensor, kappa: float) -> Tensor:
     return (kappa * log_density - q).mean(-1)
 
 
+@lanes.checked
 def train(tasks: Sequence[Any], config: Config, seeds: Sequence[int], task_ids: Sequence[int] | None = None, progress: bool = False) -> Run:
     """Soft actor-critic (A.3 as printed), every lane by itself and all of them together; the comments are the lines of A.3.
 
@@ -76,7 +77,6 @@ def train(tasks: Sequence[Any], config: Config, seeds: Sequence[int], task_ids: 
     Raises:
         ValueError: numbered actions or states, tasks that do not fit together, tables, a reward that is not finite.
     """
-    task_ids = range(len(tasks)) if task_ids is None else task_ids
     world = lanes.make_world(tasks, seeds, task_ids, config.max_episode_steps, config.exploring_starts, config.device)
     acting, learning, first = random_streams(seeds, task_ids, config.device)
     agent, D = _new_agent(world, config, first)  # line 1

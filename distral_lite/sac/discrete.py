@@ -60,6 +60,7 @@ def policy_loss_discrete(q: Tensor, log_policy: Tensor, kappa: float) -> Tensor:
     return -soft_mean(q.detach(), log_policy, kappa).mean(-1)
 
 
+@lanes.checked
 def train_discrete(
     tasks: Sequence[Any], config: Config, seeds: Sequence[int], task_ids: Sequence[int] | None = None, progress: bool = False
 ) -> Run:
@@ -78,7 +79,6 @@ def train_discrete(
     Raises:
         ValueError: continuous actions, tasks that do not fit together, tables where states are not numbered, a reward that is not finite.
     """
-    task_ids = range(len(tasks)) if task_ids is None else task_ids
     world = lanes.make_world(tasks, seeds, task_ids, config.max_episode_steps, config.exploring_starts, config.device)
     acting, learning, first = random_streams(seeds, task_ids, config.device)
     agent, of = _new_agent(world, config, first), lambda network: networks.as_function(network, world.features)  # line 1

@@ -10,46 +10,38 @@ import torch
 from torch import Tensor
 
 from distral_lite import lanes, networks
-from distral_lite.validation import check_fraction, check_positive
+from distral_lite.validation import Device, Fraction, Layers, Positive, Settings, Whole
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Settings):
     """Settings of `train` and `train_discrete`, the same for every lane.
 
     No setting but `steps` knows how long the run is: a shorter run is the beginning of a longer one.
     """
 
-    steps: int = 10_000  # environment steps of every lane
-    discount: float = 0.99  # gamma
-    kappa: float = 0.2  # temperature, the price of a nat, in units of (scaled) reward; 1 / beta of chapter 06. (A.3 calls it alpha.)
-    reward_scale: float = 1.0  # rewards are learned from times this: c is the same as kappa / c, with values c times as large
-    learning_rate: float = 1e-3  # of Adam, for the policy, both Q and V
-    rho: float = 0.995  # share of the target network that an update keeps (line 16)
-    batch: int = 128  # |B|, transitions in a minibatch
-    capacity: int = 100_000  # transitions held in the replay buffer D
-    learning_starts: int = 500  # steps before the first update
-    update_every: int = 1  # steps from one time to update to the next (line 9)
-    updates: int = 1  # updates each time (line 10)
-    hidden: tuple[int, ...] | None = (64, 64)  # units of the hidden layers; None: tables (discrete form, where states are numbered)
-    max_episode_steps: int = 1000  # an episode is cut here, if the environment does not cut it before
+    steps: Whole = 10_000  # environment steps of every lane
+    discount: Fraction = 0.99  # gamma
+    kappa: Positive = 0.2  # temperature, the price of a nat, in units of (scaled) reward; 1 / beta of chapter 06. (A.3 calls it alpha.)
+    reward_scale: Positive = 1.0  # rewards are learned from times this: c is the same as kappa / c, with values c times as large
+    learning_rate: Positive = 1e-3  # of Adam, for the policy, both Q and V
+    rho: Fraction = 0.995  # share of the target network that an update keeps (line 16)
+    batch: Whole = 128  # |B|, transitions in a minibatch
+    capacity: Whole = 100_000  # transitions held in the replay buffer D
+    learning_starts: Whole = 500  # steps before the first update
+    update_every: Whole = 1  # steps from one time to update to the next (line 9)
+    updates: Whole = 1  # updates each time (line 10)
+    hidden: Layers | None = (64, 64)  # units of the hidden layers; None: tables (discrete form, where states are numbered)
+    max_episode_steps: Whole = 1000  # an episode is cut here, if the environment does not cut it before
     exploring_starts: bool = False  # start episodes anywhere (tables only)
-    snapshots: int = 20  # copies of the policy kept for the history, equally spaced in steps
-    device: str = "cpu"  # where the tensors live
+    snapshots: Whole = 20  # copies of the policy kept for the history, equally spaced in steps
+    device: Device = "cpu"  # where the tensors live
 
     def __post_init__(self) -> None:
-        """Refuses settings that make no sense, naming them."""
-        whole = "steps batch capacity learning_starts update_every updates max_episode_steps snapshots"
-        for name in whole.split():
-            check_positive("sac.Config", name, getattr(self, name), whole=True)
-        for name in ("discount", "rho"):
-            check_fraction("sac.Config", name, getattr(self, name))
-        for name in ("kappa", "reward_scale", "learning_rate"):
-            check_positive("sac.Config", name, getattr(self, name))
-        for i, units in enumerate(self.hidden or ()):
-            check_positive("sac.Config", f"hidden[{i}]", units, whole=True)
+        """Refuses settings that do not go together, naming them."""
+        super().__post_init__()
         if self.snapshots > self.steps:
-            raise ValueError(f"sac.Config: snapshots is {self.snapshots}, wanted at most one a step ({self.steps})")
+            self.refuse("snapshots", f"at most one a step ({self.steps})")
 
 
 # The settings of the stored runs on Pendulum-v1. Its rewards lie between -16.3 and 0: times 0.1, V lies between -163 and a little above 0,

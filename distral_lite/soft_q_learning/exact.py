@@ -17,7 +17,7 @@ from scipy.sparse.linalg import eigs
 from torch import Tensor
 
 from distral_lite.mdp import MDP, action_values, evaluate
-from distral_lite.soft import check_soft, check_support, expected_regulariser, soft_log_policy, soft_value
+from distral_lite.soft import check_support, checked_prior, expected_regulariser, soft_log_policy, soft_value
 from distral_lite.validation import check_fraction, check_positive
 
 DENSE_ROOT = 60  # up to this many states all eigenvalues are computed to find the largest; above it, that one alone
@@ -211,12 +211,12 @@ def critical_beta(mdp: MDP, log_prior: Tensor, alpha: float) -> float:
 
 def _checked(function: str, mdp: MDP, log_prior: Tensor, alpha: float | Tensor, beta: float | Tensor, discount: float) -> Tensor:
     """The prior in float64, if it and the other arguments can be used."""
-    check_soft(function, log_prior, alpha, beta)
+    log_prior = checked_prior(function, log_prior, alpha, beta)
     check_fraction(function, "discount", discount)
     wanted = tuple(mdp.reward.shape[-2:])
     if tuple(log_prior.shape[-2:]) not in (wanted, wanted[1:]):
         raise ValueError(f"{function}: log_prior has shape {tuple(log_prior.shape)}, wanted [..., S, A] or [A], here S, A = {wanted}")
-    return log_prior.double()
+    return log_prior
 
 
 def _evaluate(mdp: MDP, log_policy: Tensor, log_prior: Tensor, alpha: float | Tensor, beta: float | Tensor, discount: float) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,51 +12,41 @@ from tqdm.auto import trange
 
 from distral_lite import lanes, networks, soft
 from distral_lite.mdp import MDP
-from distral_lite.soft import check_soft, soft_log_policy, soft_value
-from distral_lite.validation import check_fraction, check_positive
+from distral_lite.soft import prior_of_tasks, soft_log_policy, soft_value
+from distral_lite.validation import Fraction, Layers, PerTask, Positive, Settings, Whole
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Settings):
     """Settings of `train`. Where a tensor is allowed, it holds one number a task: a sweep of settings is a list of equal tasks."""
 
-    steps: int = 20_000  # environment steps of every lane, and updates
-    discount: float = 0.99  # gamma
-    alpha: float | Tensor = 1.0  # share of the price that is paid for leaving the prior, the rest rewards entropy; or [K]
-    beta: float | Tensor = 5.0  # inverse temperature, in units of 1 / reward, or [K]
-    learning_rate: float = 0.5  # of a table: how far Q moves to its target (0.1 where n_steps > 1); of a network: Adam's, such as 1e-3
-    epsilon: float | Tensor = 0.05  # the behaviour is the soft policy, mixed with so much chance; or [K]
-    n_steps: int = 1  # rewards in a target (2.44)
-    target: str = "sampled"  # what n-step targets subtract: "sampled" log-ratios, or the "expected_kl" of (2.44) as printed
-    memory: int | None = None  # learn from random ones of the newest so many transitions; None: from each once, as it comes
-    batch: int = 1  # windows of n transitions in an update of each lane; 1 if memory is None
-    hidden: tuple[int, ...] | None = None  # hidden units of a network; None: a table
-    max_episode_steps: int = 1000  # an episode is cut here (and bootstraps: it is a truncation)
+    steps: Whole = 20_000  # environment steps of every lane, and updates
+    discount: Fraction = 0.99  # gamma
+    alpha: Fraction | PerTask = 1.0  # share of the price that is paid for leaving the prior, the rest rewards entropy; or [K]
+    beta: Positive | PerTask = 5.0  # inverse temperature, in units of 1 / reward, or [K]
+    learning_rate: Positive = 0.5  # of a table: how far Q moves to its target (0.1 where n_steps > 1); of a network: Adam's, such as 1e-3
+    epsilon: Fraction | PerTask = 0.05  # the behaviour is the soft policy, mixed with so much chance; or [K]
+    n_steps: Whole = 1  # rewards in a target (2.44)
+    target: Literal["sampled", "expected_kl"] = "sampled"  # what n-step targets subtract: log-ratios, or the KL of (2.44) as printed
+    memory: Whole | None = None  # learn from random ones of the newest so many transitions; None: from each once, as it comes
+    batch: Whole = 1  # windows of n transitions in an update of each lane; 1 if memory is None
+    hidden: Layers | None = None  # hidden units of a network; None: a table
+    max_episode_steps: Whole = 1000  # an episode is cut here (and bootstraps: it is a truncation)
     exploring_starts: bool = False  # start episodes anywhere instead of at the task's start
-    snapshots: int = 100  # copies of Q kept for the history, equally spaced in steps
+    snapshots: Whole = 100  # copies of Q kept for the history, equally spaced in steps
 
     def __post_init__(self) -> None:
-        """Refuses settings that make no sense, naming them."""
-        function = "soft_q_learning.Config"
-        for name in ("steps", "n_steps", "batch", "max_episode_steps", "snapshots"):
-            check_positive(function, name, getattr(self, name), whole=True)
-        for name in ("discount", "alpha", "epsilon"):
-            check_fraction(function, name, getattr(self, name))
-        for name in ("beta", "learning_rate"):
-            check_positive(function, name, getattr(self, name))
-        if self.target not in ("sampled", "expected_kl"):
-            raise ValueError(f"{function}: target is {self.target!r}, wanted 'sampled' or 'expected_kl'")
-        if self.hidden is None:
-            check_fraction(function, "learning_rate", self.learning_rate)
-        if self.memory is not None:
-            check_positive(function, "memory", self.memory, whole=True)
+        """Refuses settings that do not go together, naming them."""
+        super().__post_init__()
+        if self.hidden is None and self.learning_rate > 1:
+            self.refuse("learning_rate", "a number from 0 to 1, for a table")
         if self.memory is None and self.batch > 1:
-            raise ValueError(f"{function}: batch is {self.batch} and memory None, wanted a memory to draw more than one window from")
+            self.refuse("batch", "1, or a memory to draw more than one window from")
         if self.memory is not None and self.memory < self.n_steps:
-            raise ValueError(f"{function}: memory is {self.memory}, wanted at least n_steps ({self.n_steps}), or None")
+            self.refuse("memory", f"at least n_steps ({self.n_steps}), or None")
         for name in ("n_steps", "snapshots"):
             if getattr(self, name) > self.steps:
-                raise ValueError(f"{function}: {name} is {getattr(self, name)}, wanted at most steps ({self.steps})")
+                self.refuse(name, f"at most steps ({self.steps})")
 
 
 class Window(NamedTuple):
@@ -109,7 +99,7 @@ class Run(NamedTuple):
 
 def mix(policy: Tensor, epsilon: float | Tensor) -> Tensor:
     """The behaviour: (1 - epsilon) pi + epsilon / A, [..., A] -> [..., A]; epsilon is a number or [...]."""
-    epsilon = torch.as_tensor(epsilon, dtype=policy.dtype).unsqueeze(-1)
+    epsilon = torch.as_tensor(epsilon, dtype=policy.dtype, device=policy.device).unsqueeze(-1)
     return (1 - epsilon) * policy + epsilon / policy.shape[-1]
 
 
@@ -128,7 +118,7 @@ def draw(memory: Window, stored: int, uniform: Tensor, n: int) -> Window:
     capacity = memory.state.shape[-1]
     held = min(stored, capacity)
     first = stored - held + (uniform * (held - n + 1)).long()
-    place = ((first.unsqueeze(-1) + torch.arange(n)) % capacity).flatten(-2)
+    place = ((first.unsqueeze(-1) + torch.arange(n, device=first.device)) % capacity).flatten(-2)
     return Window(*(field.gather(-1, place).unflatten(-1, (-1, n)) for field in memory))
 
 
@@ -175,6 +165,7 @@ def update_network(network: networks.MLP, adam: torch.optim.Adam, features: Tens
     adam.step()
 
 
+@lanes.checked
 def train(
     tasks: Sequence[MDP],
     config: Config,
@@ -200,10 +191,11 @@ def train(
         ValueError: tasks that differ in states or actions, seeds given twice, a prior that is no distribution or has zeros.
     """
     world = lanes.make_world(tasks, seeds, task_ids, config.max_episode_steps, config.exploring_starts)
-    explore, replay, first = (lanes.LaneRandom(seeds, range(len(tasks)) if task_ids is None else task_ids, stream=i) for i in (1, 2, 3))
+    lanes.check_numbered("soft_q_learning.train", world)
+    explore, replay, first = (lanes.LaneRandom(seeds, task_ids, stream=i) for i in (1, 2, 3))
     network, learn = _learner(config, world, first)
     q = networks.on_states(network, world.features).detach()
-    log_prior = _checked_prior(log_prior, q, config)
+    log_prior = prior_of_tasks("soft_q_learning.train", log_prior, tuple(q.shape[1:]), config.alpha, config.beta).to(q.dtype)
     alpha, beta, epsilon = (torch.as_tensor(number, dtype=q.dtype) for number in (config.alpha, config.beta, config.epsilon))
     run, task, capacity = torch.arange(world.runs)[:, None], torch.arange(world.tasks), config.memory or config.n_steps
     log, kept, memory = lanes.EpisodeLog(world.runs, world.tasks), [(0, q.clone())], None
@@ -242,18 +234,3 @@ def _learner(config: Config, world: lanes.World, first: lanes.LaneRandom) -> tup
     network = networks.mlp((world.feature_count, *config.hidden, world.actions), first.uniform)
     adam = networks.adam(network, config.learning_rate)
     return network, lambda window, target: update_network(network, adam, world.features, window, target)
-
-
-def _checked_prior(log_prior: Tensor | None, q: Tensor, config: Config) -> Tensor:
-    """The prior as [K, S, A] in the type of q [R, K, S, A], uniform if None; refuses what does not fit the tasks."""
-    function = "soft_q_learning.train"
-    for name in ("alpha", "beta", "epsilon"):
-        shape = torch.as_tensor(getattr(config, name)).shape
-        if shape not in ((), q.shape[1:2]):
-            raise ValueError(f"{function}: config.{name} has shape {tuple(shape)}, wanted a number or one a task, {tuple(q.shape[1:2])}")
-    if log_prior is None:
-        log_prior = torch.full(q.shape[-1:], 1 / q.shape[-1], dtype=torch.float64).log()
-    check_soft(function, log_prior, config.alpha, config.beta)
-    if not bool(torch.isfinite(log_prior).all()):
-        raise ValueError(f"{function}: log_prior rules out actions that the behaviour explores; wanted no zeros in exp(log_prior)")
-    return log_prior.to(q.dtype).expand(q.shape[1:])
