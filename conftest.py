@@ -43,9 +43,11 @@ def pytest_runtest_call(item):
     if path is None or not hasattr(item, "cell_num"):  # a test of our own, no cell
         return (yield)
     path.write_text("")
-    result = yield
-    found = [json.loads(line) for line in path.read_text().splitlines()]
-    item.user_properties += [("verdict", one) for one in found]
+    try:
+        result = yield
+    finally:
+        found = [json.loads(line) for line in path.read_text().splitlines()]
+        item.user_properties += [("verdict", one) for one in found]
     narrow = [sentence(one) for one in found if not one["room"] >= ROOM]
     if narrow:
         raise AssertionError(f"a verdict has room of less than {ROOM} to its bar: {'; '.join(narrow)}")

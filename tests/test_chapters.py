@@ -228,6 +228,18 @@ def test_a_verdict_that_hides_its_bar_is_caught(notebook, source, caught):
     assert len(rules.verdicts_show_their_bars(notebook)) == caught
 
 
+@pytest.mark.parametrize(("bar", "status"), [(0.95, 1), (0.9, 0), (2.0, 1)])
+def test_a_verdict_without_room_fails(notebook, bar, status):
+    """At 1, a bar of 0.95 is too near; 0.9 is not. With a bar of 2 there is room, and another word than the stored one."""
+    source = f"from distral_lite.statistics import verdict\nprint(verdict([1.0, 3.0], '>', {bar}))"
+    rules.write(notebook, [(source, [printed("yes\n")])])
+    command = [sys.executable, "-m", "pytest", f"--rootdir={ROOT}", "-p", "conftest", "-p", "no:cacheprovider"]
+    command += ["--nbval", "--nbval-current-env", str(notebook)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == status
+    assert f"1 > {bar:g}, room" in done.stdout and "1 verdicts of notebooks" in done.stdout
+
+
 def test_a_large_notebook_and_a_strange_kernel_are_caught(notebook):
     rules.write(notebook, ["x" * rules.MEBIBYTE], kernelspec={"name": "mine", "display_name": "mine"})
     assert len(rules.portable(notebook)) == 2
