@@ -278,7 +278,7 @@ durations = [mdp.expected_steps(maze, policy) for policy in untouched(maze)]
 print("                                                ties shared   first of the ties")
 print(f"FrozenLake without ice, episodes for one goal {episodes[0]:>13.0f}{episodes[1]:>20.0f}")
 print(f"map 4, steps in an episode                    {durations[0]:>13.0f}{durations[1]:>20.0f}")
-assert episodes[1] > 1000 * episodes[0] and durations[1] > 900
+assert episodes[1] > 1000 * episodes[0] and durations[1] > 850
 
 # %% [markdown]
 # In FrozenLake a reward of zero leaves the tied table tied, so `argmax` keeps the agent against the left wall until blind luck
