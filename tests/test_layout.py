@@ -150,7 +150,7 @@ def version(requirement):
 
 def third_party(path):
     """The distributions that a file imports from outside the standard library and the project."""
-    own = {"distral_lite"} | {one.stem for one in scripts("tests", "tools")}
+    own = {"distral_lite", "make_venv"} | {one.stem for one in scripts("tests")}
     tops = {name.split(".")[0] for name in imported_names(parse(path)) if not name.startswith(".")}
     return {canonicalize_name(DISTRIBUTION.get(top, top)) for top in tops - own - set(sys.stdlib_module_names)}
 

@@ -1,8 +1,10 @@
-import sys
+import importlib.util
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tools"))
-import portable
+SCRIPT = Path(__file__).parent.parent / "tools" / "portable.py"
+SPEC = importlib.util.spec_from_file_location("portable", SCRIPT)
+portable = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(portable)
 
 TESTS = """
 import os
