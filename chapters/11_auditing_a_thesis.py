@@ -758,7 +758,10 @@ def both(question):
 for question in PAIRS:
     one, other = both(question)
     found = probability_of_improvement(one[:, None], other[:, None])
-    print(f"{question:<46}two columns better in {found.centre:4.0%} of pairs of runs, 95 % band {found.low:.0%} to {found.high:.0%}")
+    print(
+        f"{question:<46}two columns better in {found.centre:.1%} of pairs of runs,",
+        f"95 % band {found.low:.1%} to {found.high:.1%}",
+    )
 one, other = both("actor–critic, map 4: two columns or one")
 print(f"interquartile means: two columns {float(interquartile_mean(one)):.0f} steps, one column {float(interquartile_mean(other)):.0f}")
 assert interquartile_mean(one) < interquartile_mean(other)
