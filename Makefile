@@ -26,7 +26,7 @@ EXECUTE = $(BIN)/jupyter nbconvert --log-level=ERROR --to notebook --execute --E
 # The course's arrays are small: sharing them out among threads costs more than it saves, ten times more on a busy machine.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help venv lab test oldest newest fuzz course sync bench experiments lint clean
+.PHONY: help venv lab test portable oldest newest fuzz course sync bench experiments lint clean
 .DEFAULT_GOAL := help
 
 help:  ## list these commands
@@ -64,6 +64,11 @@ oldest newest:
 	$(BIN)/python -m pip list
 	$(PYTEST)
 	$(if $(filter oldest,$@),$(BIN)/python -m pip install --quiet "ipywidgets>=8.1" && $(BIN)/python -m pytest tests/test_browser.py)
+
+# No browser: what it checks has nothing to do with arithmetic. About as long as `make test` for each row of the table.
+portable: venv  ## the tests and notebooks under other arithmetics, and a table of what fails
+	$(BIN)/python tools/portable.py -n 2 --dist loadfile --no-loadscope-reorder --ignore=tests/test_browser.py \
+		--nbval --nbval-current-env --nbval-cell-timeout=$(CELL_TIMEOUT) tests $(NOTEBOOKS)
 
 fuzz: venv  ## the fuzzers of the tests, with all their cases
 	DISTRAL_LITE_FUZZ=1 $(BIN)/python -m pytest -n 2 -m fuzz tests

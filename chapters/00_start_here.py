@@ -252,7 +252,7 @@ shared = torch.where(passed.unsqueeze(-1), counts / counts.sum(-1, keepdim=True)
 fork = world.cells.index((4, 7))
 print("experts that pass the fork:", round(float(counts[fork].sum())))
 for action, share in zip(ACTIONS, shared[fork], strict=True):
-    print(f"  {action:<6}{float(share):.2f}")
+    print(f"  {action:<6}{float(share):z.2f}")
 
 figure, axes = plotting.new_figure(size=(4.6, 3.6))
 common = torch.where(passed.unsqueeze(-1), shared, torch.zeros_like(shared))

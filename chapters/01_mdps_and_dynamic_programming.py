@@ -186,13 +186,13 @@ corridor, room = (int(sees["walls"][maze.cells.index(cell)]) for cell in ((4, 4)
 joint = seen_together(sees["walls"], ACTIONS.index("right"))
 still_there = joint[:, corridor, corridor] / joint[:, corridor].sum(-1)
 unknown = float(joint[:, corridor, corridor].sum() / joint[:, corridor].sum())
-print(f"corridor, step right: corridor again with probability {unknown:.3f} if the past is unknown,")
-print(f"  {float(still_there[corridor]):.3f} if it was in the corridor before, {float(still_there[room]):.3f} if it came from a room")
-print(f"the past changes a prediction by up to: {past_matters(sees['walls']):.3f} for walls, {past_matters(sees['cell']):.3f} for cells")
+print(f"corridor, step right: corridor again with probability {unknown:z.3f} if the past is unknown,")
+print(f"  {float(still_there[corridor]):z.3f} if it was in the corridor before, {float(still_there[room]):z.3f} if it came from a room")
+print(f"the past changes a prediction by up to: {past_matters(sees['walls']):z.3f} for walls, {past_matters(sees['cell']):z.3f} for cells")
 assert past_matters(sees["walls"]) > 0.5 and past_matters(sees["cell"]) < 1e-12
 
 figure, axes = plotting.new_figure(size=(3.6, 3.6))
-plotting.draw_maze(axes, maze, values=sees["walls"].double(), numbers="{:.0f}")
+plotting.draw_maze(axes, maze, values=sees["walls"].double(), numbers="{:z.0f}")
 plotting.show(figure, alt="Map 4 seen by walls alone: its 32 cells look like only 8 different ones, shown as the numbers 0 to 7.")
 assert (len(walls), len(patterns)) == (32, 8)
 
@@ -331,8 +331,15 @@ plotting.show(figure, alt="The mean of simulated returns closes in on the exact 
 
 spread = {n: float(running[:, n - 1].std()) for n in (100, 400)}
 print(f"exact V(start) = {exact:.3f}")
-print("inside the 20-run band after 400 episodes:", verdict(inside(exact, band.low[-1], band.high[-1])))
-print("spread of the runs: 400 episodes give about half of what 100 give:", verdict(1.4 < spread[100] / spread[400] < 2.9))
+middle, reach = (band.low[-1] + band.high[-1]) / 2, (band.high[-1] - band.low[-1]) / 2
+print(
+    "inside the 20-run band after 400 episodes:",
+    verdict(abs(exact - middle), "<", reach),
+)
+print(
+    "spread of the runs: 400 episodes give about half of what 100 give:",
+    verdict(abs(spread[100] / spread[400] - 2), "<", 0.8),
+)
 assert inside(exact, band.low[-1], band.high[-1])
 
 # %% [markdown]
@@ -347,9 +354,10 @@ q = action_values(mdp, values, discount)
 for action, name in enumerate(ACTIONS):
     means = simulate(200, first_action=action).mean(-1)
     error = abs(float(means.mean()) - float(q[maze.start, action]))
-    agrees = error < 4 * float(means.std()) / len(means) ** 0.5
-    print(f"Q(start, {name:<5}) = {float(q[maze.start, action]):.3f}   mean of 20 runs within four standard errors: {verdict(agrees)}")
-    assert agrees
+    bar = 4 * float(means.std()) / len(means) ** 0.5
+    near = verdict(error, "<", bar)
+    print(f"Q(start, {name:<5}) = {float(q[maze.start, action]):.3f}   mean of 20 runs within four standard errors: {near}")
+    assert error < bar
 assert float(((random * q).sum(-1) - values).abs().max()) < 1e-12  # (2.7): V is the policy's average of Q
 
 # %% [markdown]
@@ -379,7 +387,10 @@ assert float(((random * q).sum(-1) - values).abs().max()) < 1e-12  # (2.7): V is
 residual_v = float((evaluation_backup(mdp, random, values, discount) - values).abs().max())
 next_value = (random * q).sum(-1)  # E[Q(S', A')] when the policy acts in S'
 residual_q = float((action_values(mdp, next_value, discount) - q).abs().max())
-print("residuals of (2.9) and (2.10) below 1e-12:", verdict(residual_v < 1e-12), verdict(residual_q < 1e-12))
+print(
+    "residuals of (2.9) and (2.10) below 1e-12:",
+    verdict([residual_v, residual_q], "<", 1e-12),
+)
 
 show_source(evaluation_backup, iterative_policy_evaluation)
 
@@ -513,11 +524,11 @@ every_policy = [torch.nn.functional.one_hot(torch.tensor(choice), 2).double() fo
 every_value = torch.stack([evaluate(trip, policy, 0.9) for policy in every_policy])
 print("home  road  town     V(home)  V(road)  V(town)")
 for choice, row in zip(product(("take", "go  "), repeat=3), every_value, strict=True):
-    print("  ".join(choice), "  ", "  ".join(f"{round(float(value), 4) + 0.0:7.4f}" for value in row))
+    print("  ".join(choice), "  ", "  ".join(f"{float(value):z7.4f}" for value in row))
 
 exhaustive = every_value.max(0).values  # (2.13)
 exhaustive_q = torch.stack([action_values(trip, value, 0.9) for value in every_value]).max(0).values  # (2.14)
-print("max  ", " " * 15, "  ".join(f"{float(value):7.4f}" for value in exhaustive))
+print("max  ", " " * 15, "  ".join(f"{float(value):z7.4f}" for value in exhaustive))
 assert int((every_value >= exhaustive - 1e-12).all(-1).sum()) == 1  # one policy attains all three maxima at once
 
 # %% [markdown]
@@ -531,9 +542,9 @@ show_source(optimality_backup, value_iteration)
 # %%
 swept, iterated = value_iteration(trip, 0.9), policy_iteration(trip, 0.9)
 for name, answer in (("value iteration", swept), ("policy iteration", iterated)):
-    agrees = float((answer.values - exhaustive).abs().max()) < 1e-7 and float((answer.q - exhaustive_q).abs().max()) < 1e-7
-    print(f"{name} finds what trying all 8 policies finds: {verdict(agrees)}")
-    assert agrees
+    off = max((answer.values - exhaustive).abs().max(), (answer.q - exhaustive_q).abs().max())
+    print(f"{name} finds what trying all 8 policies finds: {verdict(off, '<', 1e-7)}")
+    assert off < 1e-7
 home = iterated.q[0]
 print(f"(2.11) at home: max_a = {float(home.max()):.4f} is the value, arg max_a = {int(home.argmax())} is the number of an action")
 backed_up = (trip.probability * ~trip.terminal * iterated.q.max(-1).values[trip.successor]).sum(-1)
@@ -561,8 +572,14 @@ policies = torch.from_numpy(generator.dirichlet(np.ones(5), size=(200, 32)))  # 
 before = evaluate(mdp, policies, discount)
 better = greedy_policy(action_values(mdp, before, discount))
 gain = evaluate(mdp, better, discount) - before
-print("200 random policies, each improved once. Some state lost:", verdict((gain < -1e-12).any()))
-print("every state but the goal gained:", verdict((gain[:, torch.arange(32) != maze.goal] > 0).all()))
+print(
+    "200 random policies, each improved once. Some state lost:",
+    verdict(gain.min(), "<", -1e-12),
+)
+print(
+    "every state but the goal gained:",
+    verdict(gain[:, torch.arange(32) != maze.goal], ">", 1e-12),
+)
 assert bool((gain >= -1e-12).all())
 
 hasty = greedy_policy(action_values(trip, torch.zeros(3, dtype=torch.float64), 0.9))  # "improves" the best policy of the trip by V_0 = 0
@@ -901,7 +918,7 @@ def discount_scene():
         steps = expected_steps(mdp, answer.policy)
         way = f"the best policy reaches the goal in {steps:.0f} steps" if steps < 1000 else "the best policy found never reaches the goal"
         setting = f"γ = {gamma:g} (horizon {1 / (1 - gamma):.0f}), a step pays {step_reward:g}"
-        return f"{setting}: V*(start) = {float(answer.values[0]):.3f}, {way}."
+        return f"{setting}: V*(start) = {float(answer.values[0]):z.3f}, {way}."
 
     return Scene(figure, update)
 
@@ -1029,7 +1046,7 @@ large_best = policy_iteration(large_mdp, 0.999)
 residual = float((optimality_backup(large_mdp, large_best.values, 0.999) - large_best.values).abs().max())
 d = len(large.shortest_path()) - 1
 closed_form = -0.1 * (1 - 0.999**d) / (1 - 0.999) + 0.999 ** (d - 1)
-print("residual of (2.11) below 1e-9:", verdict(residual < 1e-9))
+print("residual of (2.11) below 1e-9:", verdict(residual, "<", 1e-9))
 print(f"V*(start) = {float(large_best.values[large.start]):.3f}, by the formula of section 1.10: {closed_form:.3f}")
 assert residual < 1e-9 and abs(float(large_best.values[large.start]) - closed_form) < 1e-9
 

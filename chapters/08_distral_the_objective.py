@@ -145,8 +145,8 @@ two = distral.two_column_policy(h, f, ALPHA, BETA)
 by_advantage = ALPHA * pi0 + BETA * distral.soft_advantage(f, pi0, ALPHA, BETA)
 assert torch.allclose(two, by_advantage, atol=1e-12)  # (2.65, corrected) equals (2.66)
 for name, log_policy in (("pi_0", pi0), ("two columns", two), ("one column", distral.one_column_policy(f))):
-    print(f"{name:<14}", "  ".join(f"{p:.3f}" for p in log_policy.exp()))
-print(f"{'one, beta = 50':<14}", "  ".join(f"{p:.3f}" for p in distral.one_column_policy(f).exp()), "  (the same: beta does not enter)")
+    print(f"{name:<14}", "  ".join(f"{p:z.3f}" for p in log_policy.exp()))
+print(f"{'one, beta = 50':<14}", "  ".join(f"{p:z.3f}" for p in distral.one_column_policy(f).exp()), "  (the same: beta does not enter)")
 
 # %% [markdown]
 # The two-column policy weighs both: $\pi_0$'s wish for the second action beats the small advantage of the first, and the third is all but
@@ -207,7 +207,7 @@ for _ in range(2000):
     preferences += (weight - weight.sum(-1, keepdim=True) * preferences.softmax(-1)) / weight.sum(-1, keepdim=True).clamp_min(1e-12)
 found = distral.centroid(log_pi, visits, uniform)
 gap = float((found.exp() - preferences.softmax(-1)).abs().max())
-print(f"closed form and 2000 steps of gradient ascent, equal to twelve digits: {verdict(gap < 1e-12)}")
+print(f"closed form and 2000 steps of gradient ascent, equal to twelve digits: {verdict(gap, '<', 1e-12)}")
 assert gap < 1e-12
 
 # %% [markdown]
@@ -331,7 +331,8 @@ def explorer():
             drawn[number].update(values=price[k].clamp_min(0), policy=own[k].exp() * acting.unsqueeze(-1))
             places[number].set_title(f"map {number}: " + ("never arrives" if steps[k] > 999 else f"{float(steps[k]):.1f} steps"))
         lengths = ", ".join("never" if length > 999 else f"{float(length):.1f}" for length in steps)
-        return f"α = {alpha:g}, β = {beta:g}, γ = {gamma:g}, {columns}: expected steps on maps {family}: {lengths}; objective {height:.2f}."
+        setting = f"α = {alpha:g}, β = {beta:g}, γ = {gamma:g}, {columns}"
+        return f"{setting}: expected steps on maps {family}: {lengths}; objective {height:z.2f}."
 
     return Scene(figure, update)
 
@@ -353,7 +354,7 @@ shared, own, _ = optimum(0.8, 5, 0.99, NUMBERS, "two")
 bill = paid(stacked, shared, own, 0.8, 5, 0.99)
 for k, number in enumerate(NUMBERS):
     where = [worlds[number].cells[s] for s in range(32) if bill[k, s] > 0.02]
-    print(f"map {number} pays {float(bill[k].sum()):.3f} an episode" + (f", nearly all at (row, column) {where}" if where else ""))
+    print(f"map {number} pays {float(bill[k].sum()):z.3f} an episode" + (f", nearly all at (row, column) {where}" if where else ""))
 assert float(bill[0].sum()) > 2.5 * float(bill[3].sum()) and float(bill[1:3].sum()) < 1e-3
 
 # %% [markdown]
@@ -472,7 +473,7 @@ middle = two_way[0].cells.index((4, 5))
 by_cell = distral.solve([world.mdp() for world in two_way], ALPHA, BETA, 0.99)
 print("pi_0 in the middle of the corridor, when a state is a cell:")
 for action, p in zip(ACTIONS, by_cell.log_pi0[middle].exp(), strict=True):
-    print(f"  {action:<6}{float(p):.2f}")
+    print(f"  {action:<6}{float(p):z.2f}")
 
 # %% [markdown]
 # Half left, half right, and a little standing still: a traveller who listens to $\pi_0$ turns round at every second step. It says "do not
@@ -491,7 +492,7 @@ print("pi_0 in the middle of the corridor, by previous action:")
 print("  came by    " + "".join(f"{action:>7}" for action in ACTIONS))
 for s, state in enumerate(states):
     if state.cell == middle and state.previous_action in (3, 4):
-        print(f"  {ACTIONS[state.previous_action]:<11}" + "".join(f"{float(p):7.2f}" for p in by_history.log_pi0[s].exp()))
+        print(f"  {ACTIONS[state.previous_action]:<11}" + "".join(f"{float(p):z7.2f}" for p in by_history.log_pi0[s].exp()))
 
         assert float(by_history.log_pi0[s, state.previous_action].exp()) > 0.9  # whichever way it came, it goes on
 
@@ -589,7 +590,7 @@ for columns, policy in ((1, lambda: distral.one_column_policy(f)), (2, lambda: d
     through = through if columns == 2 else torch.zeros_like(through)
     gap = float((through + to_centroid - by_autograd).abs().max())
     assert gap < 1e-10
-    print(f"{columns:>7}{float(through.abs().max()):13.3f}{float(to_centroid.abs().max()):14.3f}{'below 1e-10':>35}")
+    print(f"{columns:>7}{float(through.abs().max()):z13.3f}{float(to_centroid.abs().max()):z14.3f}{'below 1e-10':>35}")
 
 # %% [markdown]
 # ### Exercise 8.4 · find the planted bug  (●●● · 10 min)

@@ -59,7 +59,7 @@ def steps_of(log_policies):
 
 def said(numbers, digits=1):
     """Numbers in a row of equal columns."""
-    return "".join(f"{float(number):9.{digits}f}" for number in numbers)
+    return "".join(f"{float(number):z9.{digits}f}" for number in numbers)
 
 
 # %% [markdown]
@@ -116,7 +116,7 @@ print("map 4, an episode at the optimum\nsquare    action   reward   log-ratios 
 for t in range(int(batch.real[0, 0, 0].sum())):
     place, action = worlds[4].cells[batch.state[0, 0, 0, t]], ACTIONS[batch.action[0, 0, 0, t]]
     plain, paid, left = (float(x[0, 0, 0, t]) for x in (batch.reward, reward, advantage))
-    print(f"{place!s:<10}{action:<6}{plain:9.2f}{paid - plain:13.3f}{paid:14.3f}{abs(left):12.3f}")
+    print(f"{place!s:<10}{action:<6}{plain:9.2f}{paid - plain:z13.3f}{paid:z14.3f}{abs(left):z12.3f}")
 assert float(advantage[batch.real].abs().max()) < 1e-6
 
 # %% [markdown]
@@ -229,7 +229,7 @@ for name, critic, lambda_ in (
     moments = distral_ac.task_moments(tasks[0], uniform, uniform, critic, ALPHA, BETA, GAMMA, lambda_)
     size = float(gradient[0].norm())
     found[name] = (float((moments.mean - gradient[0]).norm()) / size, moments.variance**0.5 / size)
-    print(f"{name:<36}{found[name][0]:7.2f}{found[name][1]:8.1f}")
+    print(f"{name:<36}{found[name][0]:z7.2f}{found[name][1]:8.1f}")
 assert max(found[name][0] for name in found if name != "V = 0, one step") < 1e-9 and found["V = 0, one step"][0] > 0.4
 assert found["V = 0, whole episode"][1] > 10 * found["V exact, one step"][1]
 
@@ -255,15 +255,16 @@ target = distral_ac.target(
 advantage = target - values.expand(runs, -1, -1).gather(-1, batch.state.flatten(2)).view_as(target)
 signal = distral_ac.tally(batch, advantage * distral_ac.weights(batch, log_taken, log_taken, setting), 32, 5)
 sampled = signal - log_pi.exp() * signal.sum(-1, keepdim=True)  # by the logits: what actor_loss is differentiated to
-inside = []
+off = []
 for k, task in enumerate(tasks):
     squared = (sampled[:, k] - gradient[k]).square().sum((-1, -2))
     wanted = distral_ac.task_moments(task, uniform, uniform, values[k], ALPHA, BETA, GAMMA).variance / B
-    inside.append(abs(float(squared.mean()) - wanted) < 4 * float(squared.std()) / runs**0.5)
+    error = float(squared.std()) / runs**0.5
+    off.append(abs(float(squared.mean()) - wanted) / error)
 centre = float((sampled.mean(0) - gradient).norm() / gradient.norm())
-print(f"{runs} batches of {B} episodes: squared distance as predicted on all five maps: {verdict(all(inside))}")
-print(f"their mean is within a tenth of the exact gradient: {verdict(centre < 0.1)}")
-assert all(inside) and centre < 0.1
+print(f"{runs} batches of {B} episodes: squared distance as predicted on all five maps: {verdict(off, '<', 4)}")
+print(f"their mean is within a tenth of the exact gradient: {verdict(centre, '<', 0.1)}")
+assert max(off) < 4 and centre < 0.1
 
 # %% [markdown]
 # So much for the beginning. How does it look later? Climb with exact gradients and stop at every tenth step to ask how noisy one episode
@@ -327,11 +328,11 @@ terms = [distral.distilled_gradient(stacked, pi0, own, ALPHA, BETA, GAMMA) for p
 print("updates   through the tasks   to the centroid   expected steps, maps 4 to 8")
 for i in (0, 1, 2, 4, 10, 20):
     through, pull = (float(term.norm()) for term in terms[i])
-    print(f"{int(updates[i]):>7}{through:20.3f}{pull:18.3f}   {said(steps_of(frames[i][1]))}")
+    print(f"{int(updates[i]):>7}{through:z20.3f}{pull:z18.3f}   {said(steps_of(frames[i][1]))}")
 mouth = worlds[4].cells.index((4, 2))  # the square of the first room from which the corridor leads to the right
 votes = [ALPHA * distral.task_gradient(stacked, *frame, ALPHA, BETA, GAMMA)[:, mouth, ACTIONS.index("right")] for frame in frames[:2]]
-print("entering the corridor, at the start:    votes of the tasks" + said(votes[0], 3) + f"   sum {float(votes[0].sum()):.3f}")
-print("                       ten updates later                  " + said(votes[1], 3) + f"   sum {float(votes[1].sum()):.3f}")
+print("entering the corridor, at the start:    votes of the tasks" + said(votes[0], 3) + f"   sum {float(votes[0].sum()):z.3f}")
+print("                       ten updates later                  " + said(votes[1], 3) + f"   sum {float(votes[1].sum()):z.3f}")
 assert (votes[0] > 0).tolist() == [False, False, True, False, False] and float(votes[0].sum()) > 0 and bool((votes[1] > -0.01).all())
 assert float(terms[0][1].norm()) < 1e-12 and all(float(pull.norm()) > 4 * float(through.norm()) for through, pull in terms[2:])
 
@@ -508,7 +509,7 @@ def ascent():
         for bar, text, length in zip(bars, texts, way.tolist(), strict=True):
             bar.set_height(length)
             text.set(text=f"{length:.1f}", y=1.08 * length)
-        axes.set_title(f"{columns} column{'s' if columns == 2 else ''}, {update} exact updates at rate {rate:g}: objective {height:.2f}")
+        axes.set_title(f"{columns} column{'s' if columns == 2 else ''}, {update} exact updates at rate {rate:g}: objective {height:z.2f}")
         name = f"{columns} column{'s' if columns == 2 else ''}"
         return f"{name}, {update} exact updates at rate {rate:g}: expected steps {', '.join(f'{x:.1f}' for x in way)}."
 
@@ -587,7 +588,7 @@ print("median of 20 runs, exact expected steps             4        5        6  
 solved = {}
 for name, what in CHANGES.items():
     solved[name] = float((final[name] < 2 * shortest.numpy()).all(-1).mean())
-    print(f"{what:<44}" + said(np.median(final[name], 0)) + f"{solved[name]:9.0%}")
+    print(f"{what:<44}" + said(np.median(final[name], 0)) + f"{solved[name]:z9.0%}")
 print(f"{'recorded by the thesis author':<44}" + said(recorded))
 print(f"{'exact joint optimum at γ = 0.95':<44}" + said(steps_of(best.log_pi)))
 # %% [markdown]
@@ -718,9 +719,9 @@ line_25 = distral_ac.actor_loss(distral_ac.policies(f, h, setting)[1], distral_a
 next_value = critic.detach().gather(-1, batch.next_state.flatten(2)).view_as(target)
 sql = 0.5 * ((batch.reward + GAMMA * next_value * ~batch.terminal - distral_ac.taken(f, batch)) ** 2 * batch.real).sum(-1).mean(-1)
 both, soft_q = (torch.autograd.grad(loss.sum(), f, retain_graph=True)[0] for loss in (line_24 + line_25 / BETA, sql))
-same = float((both - soft_q).abs().max()) < 1e-10
-print(f"gradients of lines 24 and 25 / β, and of soft Q-learning, equal to ten digits: {verdict(same)}")
-assert same and float(both.norm()) > 0.1 and float(np.median(final["ac-f-critic"], 0).min()) > 900
+apart = float((both - soft_q).abs().max())
+print(f"gradients of lines 24 and 25 / β, and of soft Q-learning, equal to ten digits: {verdict(apart, '<', 1e-10)}")
+assert apart < 1e-10 and float(both.norm()) > 0.1 and float(np.median(final["ac-f-critic"], 0).min()) > 900
 
 # %% [markdown]
 # So the row "f is the critic" *is* soft Q-learning, but without what makes it work: no replay memory, no random actions, and one update an
@@ -743,7 +744,7 @@ ways = {name: steps_of(run.history.log_pi.transpose(1, 2)) for name, run in lear
 print("all five mazes solved (less than twice the shortest path), in at least 18 of 20 runs?")
 for name, way in ways.items():
     good = int((way[:, -1] < 2 * shortest).all(-1).sum())
-    print(f"  {name}: {verdict(good >= 18)}")
+    print(f"  {name}: {verdict(good, '>=', 18)}")
     assert good >= 18
 
 # %%

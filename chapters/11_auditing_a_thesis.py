@@ -74,7 +74,7 @@ def named(group):
 
 def row(numbers, digits=1):
     """Numbers in equal columns."""
-    return "".join(f"{float(number):9.{digits}f}" for number in numbers)
+    return "".join(f"{float(number):z9.{digits}f}" for number in numbers)
 
 
 # %% [markdown]
@@ -316,7 +316,7 @@ lost = {}
 for method in ("sql", "d2-sql", "d1-sql"):
     names = (f"{method}-45678-tables", f"{method}-45678", f"target-{method}-45678")
     lost[method] = [float((results.stored(name).arrays["steps"][..., -1] > 900).mean()) for name in names]
-    print(f"{LOOK[method][0]:<22}{lost[method][0]:>10.0%}{lost[method][1]:>12.0%}{lost[method][2]:>24.0%}")
+    print(f"{LOOK[method][0]:<22}{lost[method][0]:>z10.0%}{lost[method][1]:>z12.0%}{lost[method][2]:>z24.0%}")
 for name in ("d1-sql-45678", "target-d1-sql-45678"):
     ends = np.median(results.stored(name).arrays["steps"][..., -1], 0)
     print(f"{name:<22}medians at the end{row(ends)}")
@@ -776,7 +776,10 @@ def both(question):
 for question in PAIRS:
     one, other = both(question)
     found = probability_of_improvement(one[:, None], other[:, None])
-    print(f"{question:<46}two columns better in {found.centre:4.0%} of pairs of runs, 95 % band {found.low:.0%} to {found.high:.0%}")
+    print(
+        f"{question:<46}two columns better in {found.centre:.1%} of pairs of runs,",
+        f"95 % band {found.low:.1%} to {found.high:.1%}",
+    )
 one, other = both("actor–critic, map 4: two columns or one")
 print(f"interquartile means: two columns {float(interquartile_mean(one)):.0f} steps, one column {float(interquartile_mean(other)):.0f}")
 assert interquartile_mean(one) < interquartile_mean(other)
@@ -865,7 +868,7 @@ shares = {}
 for question in PAIRS:
     for statistic in STATISTICS:
         shares[question, statistic] = [share_wrong(question, count, statistic) for count in SEEDS]
-        print(f"{question:<50}{statistic:<10}" + "".join(f"{f'{share:.0%}':>6}" for share in shares[question, statistic]))
+        print(f"{question:<50}{statistic:<10}" + "".join(f"{f'{share:z.0%}':>6}" for share in shares[question, statistic]))
 ten = SEEDS.index(10)
 assert shares["actor–critic, map 4: two columns or alone", "mean"][SEEDS.index(5)] > 0.2
 assert shares["soft Q, map 4: two columns or alone", "mean"][0] < 0.2 < 0.28 < shares["soft Q, map 4: two columns or alone", "mean"][ten]
@@ -919,11 +922,11 @@ plotting.show(
 )
 say("paper-distral-faster", "paper-goes-on")
 first = float((pooled["distral"]["steps"][:, 7] < pooled["sql"]["steps"][:, 7]).mean())
-print(f"after {acted[7]:,} steps of each task Distral's way is the shorter in {first:.0%} of the runs")
+print(f"after {acted[7]:,} steps of each task Distral's way is the shorter in {first:z.0%} of the runs")
 assert 0.25 < 1 - pooled["distral"]["exact"].mean() / pooled["sql"]["exact"].mean() < 0.33
 stuck = pooled["distral"]["steps"][:, -1] > 5 * pooled["distral"]["exact"]
-print(f"runs of Distral whose mean way is more than five times the exact one at the end: {stuck.mean():.0%}; of learning alone:", end=" ")
-print(f"{(pooled['sql']['steps'][:, -1] > 5 * pooled['sql']['exact']).mean():.0%}")
+print(f"runs of Distral whose mean way is more than five times the exact one at the end: {stuck.mean():z.0%}; of learning alone:", end=" ")
+print(f"{(pooled['sql']['steps'][:, -1] > 5 * pooled['sql']['exact']).mean():z.0%}")
 assert 0.4 < first < 0.6 and 0.05 < stuck.mean() < 0.2 and (pooled["sql"]["steps"][:, -1] < 5 * pooled["sql"]["exact"]).all()
 
 # %% [markdown]
@@ -944,7 +947,10 @@ for axes, previous, title in zip(row_of, (4, 3), ("after a move to the right", "
     axes.set_title(f"π₀ {title}")
 plotting.show(figure, alt="After a move to the right π₀ goes on to the right through the corridor; after one to the left, left.")
 going = two_rooms.onward(live.log_pi0[:, -1].exp())
-print("in all five runs π₀ prefers going on to turning back in the corridor:", verdict(bool((going[:, 0] > going[:, 1]).all())))
+print(
+    "in all five runs π₀ prefers going on to turning back in the corridor:",
+    verdict(going[:, 0], ">", going[:, 1]),
+)
 
 # %% [markdown]
 # (Squares without arrows cannot be entered by that move. S and G are map 4's and mean nothing here: goals are random.)
@@ -1120,9 +1126,12 @@ def rerun(seeds=range(5), **changes):
 
 theirs = {"Distral": rerun(), "Fresh Distillation": rerun(distil_memory=100, max_episode_steps=100)}
 drop = 1 - theirs["Fresh Distillation"].mean(0) / theirs["Distral"].mean(0)
-print("harder maze: shorter by a quarter and more:", verdict(drop[0] > 0.25))
-print("easier maze: shorter by a tenth and more:", verdict(drop[1] > 0.1))
-print("in each of five seeds, on the harder maze:", verdict((theirs["Fresh Distillation"][:, 0] < theirs["Distral"][:, 0]).all()))
+print("harder maze: shorter by a quarter and more:", verdict(drop[0], ">", 0.25))
+print("easier maze: shorter by a tenth and more:", verdict(drop[1], ">", 0.1))
+print(
+    "in each of five seeds, on the harder maze:",
+    verdict(theirs["Fresh Distillation"][:, 0], "<", theirs["Distral"][:, 0]),
+)
 
 # %% [markdown]
 # The numbers are real. Is the claim? Use the checklist, and `rerun` with settings of your own: `rerun(distil_memory=100)`, say.

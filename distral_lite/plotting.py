@@ -192,7 +192,7 @@ class Maze:
         self.floor.set_array(values)
         low, high = self._limits or (values.min(), values.max())
         self.floor.set_clim(low, high if high > low else low + 1)
-        texts = [self._format.format(value + 0.0) for value in values] if self.numbers else []
+        texts = [self._format.format(value) for value in values] if self.numbers else []
         longest = max(map(len, texts), default=1)
         size = min(9, 0.23 * self._cell, 1.3 * self._cell / longest)
         for number, text in zip(self.numbers, texts, strict=True):
@@ -214,7 +214,7 @@ def draw_maze(
     policy: Any = None,
     visits: Any = None,
     path: Sequence[int] | None = None,
-    numbers: str | None = "{:.2f}",
+    numbers: str | None = "{:z.2f}",
     limits: tuple[float, float] | None = None,
 ) -> Maze:
     """Draws a maze and, over it, any of: values, a policy, visits, a path.
@@ -228,7 +228,7 @@ def draw_maze(
             without stay, where the world has four actions.
         visits: [S] numbers of at least 0, as circles of proportional area.
         path: states in the order of the visit, as a line.
-        numbers: format of the text of a value; None for no text, where arrows or circles say the same.
+        numbers: format of the text of a value (z: a negative zero has no sign); None for no text, where arrows or circles say the same.
         limits: values of the lightest and the darkest colour; None for the smallest and the largest of the values shown.
 
     Returns:

@@ -4,6 +4,8 @@ The interquartile mean is the mean of the middle half of the runs; the band says
 (Agarwal et al., "Deep reinforcement learning at the edge of the statistical precipice", 2021).
 """
 
+import json
+import os
 import warnings
 from collections.abc import Callable
 from numbers import Integral
@@ -241,22 +243,62 @@ def inside(value: Any, low: Any, high: Any) -> bool:
     return bool(np.all((low <= value) & (value <= high)))
 
 
-def verdict(condition: Any) -> str:
+_SIGNS = {"<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal}
+
+
+def verdict(value: Any, sign: str | None = None, bar: Any = None) -> str:
     """How learned results are printed: as a verdict that holds on every machine, not as digits that do not.
 
+    `verdict(error, "<", 0.05)` asks whether every error is below 0.05; `verdict(condition)` takes what is true or false. Where the
+    environment variable DISTRAL_LITE_VERDICTS names a file, the first form writes a line of JSON there: value and bar that leave the
+    least room, the sign, and the room (see `room`). The tests read it.
+
     Args:
-        condition: one truth value, as a bool, a NumPy bool or a tensor of one element.
+        value: numbers of any shape; without `sign`, one truth value, as a bool, a NumPy bool or a tensor of one element.
+        sign: "<", "<=", ">" or ">=".
+        bar: numbers, of a shape that broadcasts with `value`.
 
     Returns:
-        "yes" or "no".
+        "yes" or "no". A NaN stands to no bar as it should.
 
     Raises:
-        ValueError: if `condition` is not one truth value.
+        ValueError: if `sign` is another one, if there are no numbers, or, without `sign`, if `value` is not one truth value.
     """
-    array = np.asarray(condition)
-    if array.dtype != bool or array.size != 1:
-        raise ValueError(f"verdict: condition is {array.dtype} of shape {array.shape}, wanted one truth value; use .all() or .any()")
-    return "yes" if array.item() else "no"
+    if sign is None:
+        array = np.asarray(value)
+        if array.dtype != bool or array.size != 1:
+            raise ValueError(f"verdict: value is {array.dtype} of shape {array.shape}, wanted one truth value, or a sign and a bar")
+        return "yes" if array.item() else "no"
+    if sign not in _SIGNS:
+        raise ValueError(f"verdict: sign is {sign!r}, wanted one of {', '.join(_SIGNS)}")
+    value, bar = np.broadcast_arrays(np.asarray(value, dtype=np.float64), np.asarray(bar, dtype=np.float64))
+    if not value.size:
+        raise ValueError(f"verdict: value and bar have shape {value.shape}, wanted at least one number")
+    holds = _SIGNS[sign](value, bar)
+    if path := os.environ.get("DISTRAL_LITE_VERDICTS"):
+        rooms = np.ravel(room(value, bar))
+        # What holds for all is lost with the nearest; what fails is won only when the furthest of those that fail comes over.
+        at = int(np.argmin(rooms)) if holds.all() else int(np.argmax(np.where(np.ravel(holds), -1.0, rooms)))
+        line = {"value": float(np.ravel(value)[at]), "sign": sign, "bar": float(np.ravel(bar)[at]), "room": float(rooms[at])}
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+    return "yes" if holds.all() else "no"
+
+
+def room(value: Any, bar: Any) -> np.ndarray:
+    """How far numbers are from their bars, relative to the bar: 0.1 is a tenth of it.
+
+    Args:
+        value: numbers of any shape.
+        bar: numbers, of a shape that broadcasts with `value`.
+
+    Returns:
+        |value - bar| / |bar|, at least 0. A bar of 0 gives infinity, or 0 for a value of 0.
+    """
+    value, bar = np.asarray(value, dtype=np.float64), np.asarray(bar, dtype=np.float64)
+    distance = np.abs(value - bar)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(distance == 0, 0.0, distance / np.abs(bar))
 
 
 def _runs_and_tasks(function: str, argument: str, array: Any) -> np.ndarray:

@@ -106,7 +106,7 @@ _ = check("2.3", my_learn_from_log)
 maze = load_map(4).mdp()
 q_star = dynamic_programming.policy_iteration(maze, 0.99).q.round(decimals=9)
 for epsilon in (0.0, 0.1, 0.5):
-    print(f"ε = {epsilon}: {mdp.expected_steps(maze, epsilon_greedy(q_star, epsilon)):.1f} steps")
+    print(f"ε = {epsilon}: {mdp.expected_steps(maze, epsilon_greedy(q_star, epsilon)):z.1f} steps")
 
 _ = check("2.4", "C")
 

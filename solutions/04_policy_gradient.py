@@ -139,5 +139,8 @@ config = policy_gradient.Config(steps=600, discount=0.9, learning_rate=1.0, disc
 runs = policy_gradient.train([maze], config, seeds=range(20)).history
 first = runs.durations[:, 0, 0].long()  # the step at which each run finishes its first episode
 apart = spread(runs.snapshots[torch.arange(20), 0, first])  # log-probabilities are preferences up to a constant
-print("sampled, rate 1: after the first episode they are more than 7 apart in more than half of 20 runs:", verdict((apart > 7).sum() > 10))
+print(
+    "sampled, rate 1: after the first episode they are more than 7 apart in more than half of 20 runs:",
+    verdict((apart > 7).sum(), ">", 10),
+)
 assert (apart > 7).sum() > 10

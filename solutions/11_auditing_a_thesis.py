@@ -114,11 +114,11 @@ for name, changes in SHAPES.items():
 base, long = played["as the baseline"], exact["as the baseline"]
 print("episodes as played, shorter than the baseline's by a quarter on map 4, or more?")
 for name in SHAPES:
-    print(f"  {name:<22}{verdict(bool(played[name][0] < 0.75 * base[0]))}")
+    print(f"  {name:<22}{verdict(played[name][0], '<', 0.75 * base[0])}")
     assert bool(played[name][0] < 0.75 * base[0]) == ("max_episode_steps" in SHAPES[name])
 print("exact length of the policies, without a limit of 100: within 15 % of the baseline's on both maps?")
 for name in SHAPES:
-    print(f"  {name:<22}{verdict(bool(((exact[name] / long - 1).abs() < 0.15).all()))}")
+    print(f"  {name:<22}{verdict((exact[name] / long - 1).abs(), '<', 0.15)}")
     assert bool(((exact[name] / long - 1).abs() < 0.15).all())
 
 _ = check("11.4", "d")

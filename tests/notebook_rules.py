@@ -3,6 +3,7 @@
 They are functions, and not tests, so that test_chapters.py can also try them on notebooks that break each rule.
 """
 
+import ast
 import json
 import re
 from itertools import zip_longest
@@ -161,6 +162,78 @@ def pictures_speak(path):
 def speaks(tag):
     """Whether an HTML image has alternative text."""
     return re.search(r"""\balt\s*=\s*["'][^"']*\w""", tag) is not None
+
+
+NEGATIVE_ZERO = re.compile(r"(?<![\w.\d)\]])[-−]0(?:\.0*)?(?:e[-+]?\d+)?(?![\w.])")
+FIXED = re.compile(r"(?P<unsigned>z?)#?0?[\d?]*[,_]?(?:\.(?P<digits>\d+|\?))?(?P<kind>[fF%])$")  # ? stands for {digits}
+
+
+def no_negative_zero(path):
+    """No stored output shows -0.00: on another processor the same number is 0.00."""
+    found = []
+    for number, cell in enumerate(code_cells(nbformat.read(path, 4)), 1):
+        for output in cell.outputs:
+            match = NEGATIVE_ZERO.search(output_text(output))
+            if match:
+                found.append(f"{named(number, cell)} prints {match.group()!r}: use the format 'z'")
+    return found
+
+
+def zeros_without_sign(path):
+    """Where a cell shows a zero, its formats of so many digits have the option z.
+
+    What rounds to zero may be just above it on one processor and just below on another.
+    The formats of a cell are its own and those of the functions that it calls by name.
+    """
+    found, functions = [], {}
+    for number, cell in enumerate(code_cells(nbformat.read(path, 4)), 1):
+        tree = parsed(cell)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef):
+                functions[node.name] = node
+        names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        specs = [spec for one in (tree, *(functions[name] for name in names & set(functions))) for spec in signed(one)]
+        text = "\n".join(map(output_text, cell.outputs))
+        for digits, percent, spec in dict.fromkeys(specs):
+            zero = re.search(rf"(?<![\w.])0{digits}{percent}(?![\w.%])", text)
+            if zero:
+                found.append(f"{named(number, cell)} prints {zero.group()} by the format {spec!r}: write z")
+    return found
+
+
+def parsed(cell):
+    """The syntax tree of a code cell, without its magics."""
+    return ast.parse(re.sub(r"^\s*[%!].*$", "", cell.source, flags=re.MULTILINE))
+
+
+def signed(tree):
+    """The fixed-point formats of some code that lack z: a pattern of a zero's digits after the point, "%" or "", and themselves."""
+    found = []
+    for node in ast.walk(tree):
+        specs = []
+        if isinstance(node, ast.FormattedValue) and node.format_spec:
+            specs = ["".join(part.value if isinstance(part, ast.Constant) else "?" for part in node.format_spec.values)]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):  # "{:.2f}".format
+            specs = re.findall(r"\{\w*:([^{}]*)\}", node.value)
+        for spec in specs:
+            match = FIXED.search(spec)
+            if match and not match["unsigned"]:
+                digits = match["digits"] or "6"  # as Python has it
+                after = r"(?:\.0+)?" if digits == "?" else r"\." + "0" * int(digits) if int(digits) else ""
+                found.append((after, "%" if match["kind"] == "%" else "", spec))
+    return found
+
+
+def verdicts_show_their_bars(path):
+    """No comparison by <, <=, > or >= inside verdict(...): value, sign and bar are given each by itself, so that the room is known."""
+    found = []
+    for number, cell in enumerate(code_cells(nbformat.read(path, 4)), 1):
+        for call in ast.walk(parsed(cell)):
+            if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "verdict" and len(call.args) == 1:
+                compared = [node for node in ast.walk(call) if isinstance(node, ast.Compare)]
+                if any(isinstance(one, ast.Lt | ast.LtE | ast.Gt | ast.GtE) for node in compared for one in node.ops):
+                    found.append(f"{named(number, cell)} hides a bar: {ast.unparse(call)}; write verdict(value, sign, bar)")
+    return found
 
 
 def has_header(path):

@@ -19,6 +19,10 @@ SOLUTIONS = sorted(ROOT.glob("solutions/*.ipynb"))
 PAIRS = sorted({path.with_suffix(".py") for path in [*CHAPTERS, *SOLUTIONS, *ROOT.glob("chapters/*.py"), *ROOT.glob("solutions/*.py")]})
 NUMBERED = [path for path in CHAPTERS if path.name[:2].isdigit()]  # not the appendices
 APPENDICES = [path for path in CHAPTERS if path not in NUMBERED]  # look-up tables: executed and paired like all, without exercises
+RULES = [
+    *(rules.executed, rules.portable, rules.widgets_keep_still, rules.panels_have_stills, rules.pictures_speak),
+    *(rules.no_negative_zero, rules.zeros_without_sign, rules.verdicts_show_their_bars),
+]
 TAUGHT = [path for path in NUMBERED if path.name[:2] != "00"]  # 00 only shows how to use the course
 
 
@@ -41,7 +45,7 @@ def test_script_and_notebook_agree(path):
 
 
 @each([*CHAPTERS, *SOLUTIONS])
-@pytest.mark.parametrize("rule", [rules.executed, rules.portable, rules.widgets_keep_still, rules.panels_have_stills, rules.pictures_speak])
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
 def test_notebook(path, rule):
     assert rule(path) == []
 
@@ -129,7 +133,7 @@ def test_a_good_notebook_passes_every_rule(notebook):
     still = ("plotting.show(draw(1), alt='a line')", [PICTURE])
     exercises = [(stub.format(number), [printed("not attempted yet")]) for number in range(3)]
     rules.write(notebook, [header, ("panel(draw)", [PANEL]), still, *exercises, ending])
-    for rule in (rules.executed, rules.portable, rules.widgets_keep_still, rules.panels_have_stills, rules.pictures_speak):
+    for rule in RULES:
         assert rule(notebook) == []
     assert rules.has_header(notebook) + rules.has_ending(notebook) + rules.has_exercises(notebook) == []
 
@@ -184,6 +188,56 @@ def test_a_path_of_one_machine_is_caught(notebook, text):
 def test_addresses_of_the_web_are_no_paths_of_a_machine(notebook):
     rules.write(notebook, [("print(x)", [printed("https://example.org/home/ada and 1/root/2")])])
     assert rules.portable(notebook) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "caught"),
+    [
+        *(("mean -0.00 of 3", 1), ("[-0.0, 1]", 1), ("x=-0", 1), ("\N{MINUS SIGN}0.000", 1), ("<td>-0.0</td>", 1), ("-0.00e+00", 1)),
+        *(("-0.01", 0), ("0.00", 0), ("1e-05", 0), ("2020-01-02", 0), ("a-0", 0), ("5-0", 0), ("-0.5", 0)),
+    ],
+)
+def test_a_negative_zero_is_caught(notebook, text, caught):
+    rules.write(notebook, [("print(x)", [printed(text)]), ("x", [new_output("display_data", {"text/html": f"<b>{text}</b>"})])])
+    assert len(rules.no_negative_zero(notebook)) == 2 * caught
+
+
+@pytest.mark.parametrize(
+    ("source", "text", "caught"),
+    [
+        *(("print(f'{x:.2f}')", "0.00", 1), ("print(f'{x:z.2f}')", "0.00", 0), ("print(f'{x:.2f}')", "0.01 0.000", 0)),
+        *(("print(f'{x:+9.1f} {y:>7.1%}')", "   +0.0   0.0%", 2), ("print(f'{x:+z9.1f} {y:>z7.1%}')", "   +0.0   0.0%", 0)),
+        *(("print(f'{x:.{n}f}')", "0.000", 1), ("print('{:8.0f}'.format(x))", "       0", 1), ("print(f'{x:f}')", "0.000000", 1)),
+        *(("said(x)", "0.0", 1), ("print(x)", "0.0", 0), ("%time\nprint(f'{x:d}')", "0", 0)),
+    ],
+)
+def test_a_zero_that_may_be_negative_is_caught(notebook, source, text, caught):
+    rules.write(notebook, [("def said(x):\n    print(f'{x:.1f}')", []), (source, [printed(text)])])
+    assert len(rules.zeros_without_sign(notebook)) == caught
+
+
+@pytest.mark.parametrize(
+    ("source", "caught"),
+    [
+        *(("verdict((x < 0.1).all())", 1), ("print(f'{verdict(1 < x <= 2)}')", 1), ("verdict(max(y > 1 for y in x))", 1)),
+        *(("verdict(x, '<', 0.1)", 0), ("verdict((x > 2).sum(), '>=', 18)", 0), ("verdict(x == 1)", 0), ("assert x < 1", 0)),
+    ],
+)
+def test_a_verdict_that_hides_its_bar_is_caught(notebook, source, caught):
+    rules.write(notebook, [(source, [])])
+    assert len(rules.verdicts_show_their_bars(notebook)) == caught
+
+
+@pytest.mark.parametrize(("bar", "status"), [(0.95, 1), (0.9, 0), (2.0, 1)])
+def test_a_verdict_without_room_fails(notebook, bar, status):
+    """At 1, a bar of 0.95 is too near; 0.9 is not. With a bar of 2 there is room, and another word than the stored one."""
+    source = f"from distral_lite.statistics import verdict\nprint(verdict([1.0, 3.0], '>', {bar}))"
+    rules.write(notebook, [(source, [printed("yes\n")])])
+    command = [sys.executable, "-m", "pytest", f"--rootdir={ROOT}", "-p", "conftest", "-p", "no:cacheprovider"]
+    command += ["--nbval", "--nbval-current-env", str(notebook)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == status
+    assert f"1 > {bar:g}, room" in done.stdout and "1 verdicts of notebooks" in done.stdout
 
 
 def test_a_large_notebook_and_a_strange_kernel_are_caught(notebook):

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 import scipy.stats
@@ -96,8 +98,44 @@ def test_verdict():
     assert statistics.verdict(torch.tensor(True)) == statistics.verdict(np.bool_(True)) == statistics.verdict(3 > 2) == "yes"
     assert statistics.verdict(torch.tensor([False])) == "no"
     for condition in (1.0, np.array([True, True]), "yes", None):
-        with pytest.raises(ValueError, match="verdict: condition"):
+        with pytest.raises(ValueError, match="verdict: value"):
             statistics.verdict(condition)
+
+
+def test_verdict_of_numbers_and_their_bars():
+    error = torch.tensor([0.01, 0.04], dtype=torch.float64)
+    assert statistics.verdict(error, "<", 0.05) == statistics.verdict(error, ">", [0.0, 0.03]) == "yes"
+    assert statistics.verdict(error, "<", 0.04) == statistics.verdict(error, ">", 0.02) == "no"
+    assert statistics.verdict(18, ">=", 18) == statistics.verdict(18, "<=", 18) == "yes"
+    assert statistics.verdict(18, ">", 18) == statistics.verdict(18, "<", 18) == "no"
+    assert {statistics.verdict(np.nan, sign, 1) for sign in ("<", "<=", ">", ">=")} == {"no"}
+    with pytest.raises(ValueError, match="verdict: sign is '==', wanted one of <, <=, >, >="):
+        statistics.verdict(1, "==", 1)
+    with pytest.raises(ValueError, match=r"verdict: value and bar have shape \(0,\)"):
+        statistics.verdict([], "<", 1)
+
+
+@pytest.mark.parametrize(
+    ("value", "sign", "bar", "line"),
+    [
+        ([1.0, 3.0], "<", 4.0, {"value": 3.0, "sign": "<", "bar": 4.0, "room": 0.25}),  # the nearest of those that hold
+        ([5.0, 6.0, 1.0], "<", 4.0, {"value": 6.0, "sign": "<", "bar": 4.0, "room": 0.5}),  # the furthest that fails
+        ([-3.0, 9.0], ">", [-4.0, 6.0], {"value": -3.0, "sign": ">", "bar": -4.0, "room": 0.25}),
+        (18, ">=", 18, {"value": 18.0, "sign": ">=", "bar": 18.0, "room": 0.0}),
+        (2.0, ">", 0.0, {"value": 2.0, "sign": ">", "bar": 0.0, "room": float("inf")}),
+    ],
+)
+def test_a_verdict_writes_its_room_where_it_is_asked_to(tmp_path, monkeypatch, value, sign, bar, line):
+    statistics.verdict(value, sign, bar)
+    monkeypatch.setenv("DISTRAL_LITE_VERDICTS", str(tmp_path / "verdicts"))
+    statistics.verdict(value, sign, bar)
+    statistics.verdict(True)
+    assert list(map(json.loads, (tmp_path / "verdicts").read_text().splitlines())) == [line]
+
+
+def test_room():
+    np.testing.assert_allclose(statistics.room([1.0, 3.0, -1.0], [2.0, 2.0, -2.0]), 0.5)
+    np.testing.assert_array_equal(statistics.room([0.0, 1.0], 0.0), [0.0, np.inf])
 
 
 # ---- runs of several tasks ----
