@@ -44,11 +44,11 @@ def pytest_runtest_call(item):
     path = item.config.stash.get(VERDICTS, None)
     if path is None or not hasattr(item, "cell_num"):  # a test of our own, no cell
         return (yield)
-    path.write_text("")
+    path.write_text("", encoding="utf-8")
     try:
         result = yield
     finally:
-        found = [json.loads(line) for line in path.read_text().splitlines()]
+        found = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
         item.user_properties += [("verdict", one) for one in found]
     narrow = [sentence(one) for one in found if not one["room"] >= ROOM]
     if narrow:

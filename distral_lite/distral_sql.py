@@ -214,7 +214,6 @@ def train(
     f, h = network(features), shared(features[:, :1])
     f_target = f.detach().clone()  # a target network's values of all states
     memory = _memory(world, config)
-    run, task = (torch.arange(size, device=config.device) for size in (world.runs, world.tasks))
     log, kept = lanes.EpisodeLog(world.runs, world.tasks), {0: _agent(f, h, config)}
     wanted = {round(config.steps * i / config.snapshots) for i in range(1, config.snapshots + 1)}
     state, episode, time = world.reset(), *memory.time.new_zeros(2, world.runs, world.tasks)  # lines 5 and 6
@@ -222,7 +221,7 @@ def train(
         for t in trange(1, config.steps + 1, disable=not progress):  # lines 7 and 8, all tasks at once
             decay = torch.exp(-episode / config.epsilon_episodes)
             epsilon = config.epsilon_end + (config.epsilon_start - config.epsilon_end) * decay
-            policy = task_policy(f.detach(), h.detach(), config)[run[:, None], task, state].exp()
+            policy = networks.at(task_policy(f.detach(), h.detach(), config), state[..., None])[..., 0, :].exp()
             action = lanes.sample(mix(policy, epsilon).cumsum(-1), act.uniform(1)[..., 0])  # line 9
             seen = world.step(action)  # line 10
             new = Window(state, action, seen.reward, seen.next_observation, seen.terminal, seen.truncated)

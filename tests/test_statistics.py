@@ -130,7 +130,7 @@ def test_a_verdict_writes_its_room_where_it_is_asked_to(tmp_path, monkeypatch, v
     monkeypatch.setenv("DISTRAL_LITE_VERDICTS", str(tmp_path / "verdicts"))
     statistics.verdict(value, sign, bar)
     statistics.verdict(True)
-    assert list(map(json.loads, (tmp_path / "verdicts").read_text().splitlines())) == [line]
+    assert list(map(json.loads, (tmp_path / "verdicts").read_text(encoding="utf-8").splitlines())) == [line]
 
 
 def test_room():
