@@ -36,7 +36,6 @@
 # %%
 from itertools import product
 
-import gymnasium as gym
 import numpy as np
 import torch
 from gymnasium.envs.toy_text.taxi import TaxiEnv
@@ -794,11 +793,12 @@ _ = check("1.3", my_target)
 # %% [markdown]
 # ## 1.9 The same code, any table
 #
-# Nothing so far knows about mazes. Any environment that publishes its transition table is an `MDP`. Gymnasium's *FrozenLake* is a 4 × 4
+# Nothing so far knows about mazes. A table of your own, `P[s][a] = [(probability, next state, reward, terminal), ...]`, becomes an `MDP` by
+# `MDP.from_table(P)`, and so does any environment that publishes its table. Gymnasium's *FrozenLake* is a 4 × 4
 # lake of ice with holes, where a step goes where you wanted only one time in three, and reaching the goal pays 1:
 
 # %%
-lake = MDP.from_gymnasium(gym.make("FrozenLake-v1"))
+lake = MDP.from_gymnasium("FrozenLake-v1")
 solved, swept = policy_iteration(lake, 0.99), value_iteration(lake, 0.99)
 print(f"FrozenLake, γ = 0.99: V*(start) = {float(solved.values[0]):.3f}, by value iteration {float(swept.values[0]):.3f}")
 print(f"best policy, undiscounted: the goal is reached with probability {float(evaluate(lake, solved.policy, 1.0)[0]):.3f}")

@@ -138,9 +138,9 @@ lake_env = gymnasium.make("FrozenLake-v1")
 lake = mdp.MDP.from_gymnasium(lake_env)
 lake_q = dynamic_programming.policy_iteration(lake, discount=0.95).q
 state, action = 10, 0
-outcomes = zip(lake.probability[state, action], lake.successor[state, action], lake.terminal[state, action], strict=True)
-for chance, next_state, ended in outcomes:
-    target = q_learning.q_target(lake.reward[state, action], 0.95 * (not ended), lake_q[next_state])
+arrays = (lake.probability, lake.successor, lake.outcome_reward, lake.terminal)
+for chance, next_state, reward, ended in zip(*(array[state, action] for array in arrays), strict=True):
+    target = q_learning.q_target(reward, 0.95 * (not ended), lake_q[next_state])
     error = target - lake_q[state, action]
     print(f"to state {int(next_state):>2} with chance {chance:.3f}: temporal-difference error {error:+z.4f}")
 mean_error = mdp.action_values(lake, lake_q.max(-1).values, 0.95) - lake_q
@@ -721,7 +721,7 @@ slippery = q_learning.train([lake] * 4, config, seeds=range(20), progress=True)
 # %%
 errors = q_learning.q_error(slippery.history.snapshots, lake_q, torch.ones_like(lake_q))  # [R, K, T]
 figure, axes = plotting.new_figure(size=(6.8, 3.8))
-axes.set(yscale="log", xlim=(0, 10_000), ylim=(0.04, 8), xlabel="steps of experience", ylabel="largest error, max |Q − Q*|")
+axes.set(yscale="log", xlim=(0, 10_000), ylim=(0.03, 1.5), xlabel="steps of experience", ylabel="largest error, max |Q − Q*|")
 for k, name in enumerate(rules):
     plotting.draw_band(axes, slippery.history.snapshot_steps, interquartile_band(errors[:, k]), name, style=k)
 plotting.label_lines(axes)
@@ -733,21 +733,23 @@ plotting.show(
 )
 final = dict(zip(rules, errors[..., -20:].mean(-1).T, strict=True))  # [R] for each rule, over the last third
 best = {name: float((final["1/n^0.7"] < other).double().mean()) for name, other in final.items() if name != "1/n^0.7"}
+average = (slippery.history.snapshots[:, 0, -20:] - lake_q).abs().mean((1, 2, 3))  # of α = 1, over all entries of the table: [R]
 print(
-    "α = 1 is further from Q* than an empty table, in all runs:",
-    verdict(final["α = 1"], ">", lake_q.max()),
+    "α = 1: the mean error is larger than that of an empty table, in all runs:",
+    verdict(average, ">", lake_q.mean()),
 )
 print(
     "1/n^0.7 is nearer to Q* than each other rule in at least 16 of 20 runs:",
     verdict(min(best.values()), ">=", 0.8),
 )
-assert (final["α = 1"] > lake_q.max()).all() and min(best.values()) >= 0.8
+assert (average > lake_q.mean()).all() and min(best.values()) >= 0.8
+assert 0 <= slippery.history.snapshots.min() and slippery.history.snapshots.max() <= 1
 
 # %% [markdown]
-# **What it shows.** With α = 1 the error is larger than that of an empty table: chance is mistaken for truth, and the maximum
-# picks the luckiest chance (section 2.11). A constant α = 0.1 improves and then hovers: the second condition fails, so the
-# noise never dies out. $1/n$ satisfies both conditions and still crawls. It weighs all targets alike, and the early ones were
-# computed from an empty table. $1/n^{0.7}$ forgets them.
+# **What it shows.** With α = 1 the largest error stays about where it was, and the mean error is larger than that of an empty
+# table: chance is mistaken for truth, and the maximum picks the luckiest chance (section 2.11). A constant α = 0.1 improves and
+# then hovers: the second condition fails, so the noise never dies out. $1/n$ satisfies both conditions and still crawls. It weighs
+# all targets alike, and the early ones were computed from an empty table. $1/n^{0.7}$ forgets them.
 #
 # "Satisfies the conditions" promises arrival in the end. It does not say when. How strongly does a table still remember? After
 # N updates the $k$-th target has the weight $\alpha_k \prod_{j=k+1}^{N} (1 - \alpha_j)$, and all weights sum to one because
@@ -766,9 +768,9 @@ for name, alphas in (("1/n", 1 / n), ("1/n^0.7", 1 / n**0.7), ("α = 0.1", torch
 # The mean never forgets: a tenth of it is its first tenth. $1/n^{0.7}$ has forgotten, and yet no small group of targets rules
 # it. With α = 0.1 the last ten make up nearly two thirds, for ever: that is the noise that does not die out.
 #
-# A detail for the careful. A table world pays the *expected* reward of a step, which is all that $Q_*$ depends on: beside the
-# goal every push pays a third, wherever the ice leads. Gymnasium pays 1 or 0. So do not take the height of the curve for α = 1
-# as FrozenLake's own: with rewards of 1 or 0 no value could climb above 1.
+# A detail for the careful. A table world pays the reward of the outcome, as Gymnasium does: 1 if the ice leads to the goal, 0 if it
+# leads elsewhere, and not the mean of the two. So no target lies outside 0 to 1, no table does, and even the curve of α = 1 cannot
+# climb above 1.
 #
 # Here is the learned table beside the exact one, as values and as intended directions:
 

@@ -319,7 +319,7 @@ class GridWorld:
         start = torch.zeros(len(states), dtype=torch.float64)
         start[self.start] = 1.0
         expected = (probability * reward).sum(-1)
-        return check(MDP(successor.long(), probability, expected, terminal.bool(), start, self._features(states, history)))
+        return check(MDP(successor.long(), probability, expected, terminal.bool(), start, self._features(states, history), reward))
 
     def _features(self, states: tuple[HistoryState, ...], history: bool) -> torch.Tensor:
         height, width = len(self.rows), len(self.rows[0])

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from distral_lite.mdp import MDP, stack
+from distral_lite.mdp import MDP, absorbing, stack
 from distral_lite.validation import Settings, check_positive, distinct_integers, found, public_name
 
 BLOCK = 4096  # uniforms drawn at once for a lane
@@ -63,7 +63,7 @@ class Tables(NamedTuple):
     Attributes:
         successor: [K, S, A, M] int64.
         cumulative: [K, S, A, M] float64, running sum of the outcomes' probabilities.
-        reward: [K, S, A] float64.
+        reward: [K, S, A, M] float64, what each outcome pays.
         terminal: [K, S, A, M] bool.
         start: [K, S] float64, running sum of the start distribution.
         task: [1, K] int64, 0 ... K-1, the index that picks each lane's own table.
@@ -129,10 +129,9 @@ def tables(tasks: Sequence[MDP], exploring_starts: bool = False, device: str = "
     mdp = stack(tasks)
     start = mdp.start
     if exploring_starts:
-        own = torch.arange(mdp.reward.shape[1]).view(1, -1, 1, 1)
-        absorbing = (mdp.terminal & (mdp.successor == own) | (mdp.probability == 0)).all(-1).all(-1)
-        start = (~absorbing).double() / (~absorbing).sum(-1, keepdim=True)
-    arrays = (mdp.successor, mdp.probability.cumsum(-1), mdp.reward, mdp.terminal, start.cumsum(-1), torch.arange(len(tasks))[None])
+        possible = ~absorbing(mdp)
+        start = possible.double() / possible.sum(-1, keepdim=True)
+    arrays = (mdp.successor, mdp.probability.cumsum(-1), mdp.outcome_reward, mdp.terminal, start.cumsum(-1), torch.arange(len(tasks))[None])
     return Tables(*(array.to(device) for array in arrays))
 
 
@@ -177,7 +176,7 @@ def step(tables: Tables, lanes: LaneState, action: Tensor, uniform: Tensor, max_
     """
     task, state = tables.task, lanes.state
     outcome = sample(tables.cumulative[task, state, action], uniform[..., 0])
-    reward = tables.reward[task, state, action]
+    reward = tables.reward[task, state, action, outcome]
     next_state = tables.successor[task, state, action, outcome]
     terminal = tables.terminal[task, state, action, outcome]
     steps, rewards = lanes.steps + 1, lanes.rewards + reward
@@ -264,7 +263,7 @@ class TableWorld:
         check_positive("lanes.TableWorld", "max_episode_steps", max_episode_steps, whole=True)
         self._random = LaneRandom(seeds, task_ids, stream=0, device=device)
         self.tables = tables(tasks, exploring_starts, device)
-        self.runs, (self.tasks, self.states, self.actions) = len(seeds), self.tables.reward.shape
+        self.runs, (self.tasks, self.states, self.actions, _) = len(seeds), self.tables.reward.shape
         self.features = torch.stack([task.features for task in tasks]).to(device)
         self.feature_count = self.features.shape[-1]
         self._max_episode_steps = max_episode_steps

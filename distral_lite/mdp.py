@@ -17,17 +17,31 @@ from scipy import sparse
 from scipy.sparse import linalg as sparse_linalg
 from torch import Tensor
 
+from distral_lite import transition_table
+from distral_lite.endings import resting, steps_to_end
 from distral_lite.validation import check_distribution, check_fraction, check_positive
 
 DENSE_STATES = 600  # up to this many states a dense solve is the faster one; above it the matrices are held sparse
 
 
-class MDP(NamedTuple):
+class _Arrays(NamedTuple):
+    """The fields of an `MDP`."""
+
+    successor: Tensor
+    probability: Tensor
+    reward: Tensor
+    terminal: Tensor
+    start: Tensor
+    features: Tensor
+    outcome_reward: Tensor
+
+
+class MDP(_Arrays):
     """A finite Markov decision process.
 
     An action in a state has M possible outcomes; outcome m leads to `successor[s, a, m]` with `probability[s, a, m]`. Where
-    `terminal` is true the outcome ends the episode, and nothing that its successor is worth counts any more. The reward is the
-    *expected* reward R(s, a) = E[R_{t+1} | s, a], which is all that (2.8) asks for; in the mazes it is not random.
+    `terminal` is true the outcome ends the episode, and nothing that its successor is worth counts any more. Planning needs the
+    *expected* reward R(s, a) = E[R_{t+1} | s, a] alone, which is all that (2.8) asks for. Who acts is paid the reward of the outcome.
 
     Attributes:
         successor: [..., S, A, M] int64, index of the next state.
@@ -36,48 +50,117 @@ class MDP(NamedTuple):
         terminal: [..., S, A, M] bool, true where the outcome ends the episode.
         start: [..., S] float64, distribution of the first state.
         features: [..., S, N] float32, what a network sees of a state.
+        outcome_reward: [..., S, A, M] float64, what each outcome pays; may be left out where all outcomes of an action pay the same.
     """
 
-    successor: Tensor
-    probability: Tensor
-    reward: Tensor
-    terminal: Tensor
-    start: Tensor
-    features: Tensor
+    __slots__ = ()
+
+    def __new__(
+        cls,
+        successor: Tensor,
+        probability: Tensor,
+        reward: Tensor,
+        terminal: Tensor,
+        start: Tensor,
+        features: Tensor,
+        outcome_reward: Tensor | None = None,
+    ) -> MDP:
+        """Without `outcome_reward` every outcome pays `reward`."""
+        if outcome_reward is None:
+            outcome_reward = _to_outcomes(reward, successor)
+        return super().__new__(cls, successor, probability, reward, terminal, start, features, outcome_reward)
+
+    def _replace(self, **fields: Tensor) -> MDP:
+        """As a named tuple's. A new `reward`, given alone, moves the reward of each outcome by as much as the expected reward."""
+        if "reward" in fields and "outcome_reward" not in fields:
+            new, old = (_to_outcomes(reward, self.successor) for reward in (fields["reward"], self.reward))
+            same = torch.equal(self.outcome_reward, old)
+            fields["outcome_reward"] = new if same else torch.where(self.outcome_reward == old, new, self.outcome_reward + new - old)
+        return super()._replace(**fields)
+
+    __replace__ = _replace
+
+    @classmethod
+    def from_table(cls, table: Any, start: Any = None) -> MDP:
+        """Reads a transition table as most public code has it, Gymnasium's toy text for one.
+
+        Args:
+            table: `table[state][action] = [(probability, next state, reward, terminal), ...]`, in lists, tuples, arrays, or dictionaries
+                with keys 0, 1, 2, ...; every state has the same actions.
+            start: [S], distribution of the first state; None for all states alike that can be acted in (see `absorbing`).
+
+        Returns:
+            The MDP, with one feature a state (one-hot).
+
+        Raises:
+            ValueError: it is no such table, or no distribution; the message names state, action and outcome.
+        """
+        read = transition_table.read("MDP.from_table", table)
+        successor, probability, outcome_reward, terminal = (torch.from_numpy(array) for array in read)
+        reward = (probability * outcome_reward).sum(-1)
+        live = probability > 0
+        low, high = (outcome_reward.masked_fill(~live, sign * torch.inf) for sign in (1, -1))
+        low, high = low.amin(-1), high.amax(-1)
+        reward = torch.where(low == high, low, reward)  # where all outcomes pay the same, exactly that
+        outcome_reward = torch.where(live, outcome_reward, reward.unsqueeze(-1))
+        states = len(reward)
+        made = cls(successor, probability, reward, terminal, torch.full((states,), 1 / states).double(), torch.eye(states), outcome_reward)
+        return check(made._replace(start=_start(made, start)))
 
     @classmethod
     def from_gymnasium(cls, env: Any) -> MDP:
         """Reads a Gymnasium environment that publishes its transition table (FrozenLake, Taxi, CliffWalking, ...).
 
         Args:
-            env: an environment whose `unwrapped` has `P[state][action] = [(probability, next_state, reward, terminated), ...]` and
+            env: an environment, or the id of one, whose `unwrapped` has a table `P` as `from_table` reads it, and
                 `initial_state_distrib`, as Gymnasium's toy-text ones do. Time limits are wrappers, hence left out: they truncate.
 
         Returns:
             The MDP, with one feature a state (one-hot).
 
         Raises:
-            TypeError: the environment publishes no table or no start distribution.
-            ValueError: the table is not a table of probabilities.
+            TypeError: neither an environment nor an id, or the environment publishes no table or no start distribution.
+            ValueError: an id that Gymnasium does not know, or `P` is not such a table.
         """
-        table = getattr(env.unwrapped, "P", None)
-        start = getattr(env.unwrapped, "initial_state_distrib", None)
-        if table is None or start is None:
-            missing = "P (transition table)" if table is None else "initial_state_distrib"
-            raise TypeError(f"MDP.from_gymnasium: {env} has no attribute {missing}; wanted an environment that publishes both")
-        states, actions = len(table), len(table[0])
-        outcomes = max(len(table[s][a]) for s in range(states) for a in range(actions))
-        successor = torch.arange(states).view(-1, 1, 1).repeat(1, actions, outcomes)
-        probability = torch.zeros(states, actions, outcomes, dtype=torch.float64)
-        terminal = torch.zeros(states, actions, outcomes, dtype=torch.bool)
-        reward = torch.zeros(states, actions, dtype=torch.float64)
-        for s in range(states):
-            for a in range(actions):
-                for m, (p, next_state, r, ended) in enumerate(table[s][a]):
-                    successor[s, a, m], probability[s, a, m], terminal[s, a, m] = int(next_state), float(p), bool(ended)
-                    reward[s, a] += float(p) * float(r)
-        start = torch.as_tensor(np.asarray(start, dtype=np.float64))
-        return check(cls(successor, probability, reward, terminal, start, torch.eye(states)))
+        if isinstance(env, str):
+            env = _make(env)
+        elif isinstance(env, type) or not hasattr(env, "unwrapped"):
+            raise TypeError(f"MDP.from_gymnasium: env is {env!r}, wanted an environment, made by gymnasium.make, or the id of one")
+        for name, what in (("P", "P (transition table)"), ("initial_state_distrib", "initial_state_distrib")):
+            if getattr(env.unwrapped, name, None) is None:
+                raise TypeError(f"MDP.from_gymnasium: {env} has no attribute {what}; wanted an environment that publishes both")
+        return cls.from_table(env.unwrapped.P, env.unwrapped.initial_state_distrib)
+
+
+def _to_outcomes(reward: Tensor, successor: Tensor) -> Tensor:
+    """[..., S, A] as [..., S, A, M], the same for every outcome, without taking memory."""
+    return reward.unsqueeze(-1).expand(*reward.shape, successor.shape[-1])
+
+
+def _start(mdp: MDP, start: Any) -> Tensor:
+    """The distribution of the first state as `MDP.from_table` was given it."""
+    if start is None:
+        possible = ~absorbing(mdp)
+        possible = possible | ~possible.any()
+        return possible.double() / possible.sum()
+    try:
+        found = torch.as_tensor(np.asarray(start, dtype=np.float64))
+    except (TypeError, ValueError):
+        found = None
+    if found is None or found.shape != mdp.start.shape:
+        raise ValueError(f"MDP.from_table: start is {start!r}, wanted {len(mdp.start)} probabilities, one a state")
+    check_distribution("MDP.from_table", "start", found)
+    return found
+
+
+def _make(name: str) -> Any:
+    """The environment of that id."""
+    import gymnasium  # here, because only who asks for an environment by its id should wait for it
+
+    try:
+        return gymnasium.make(name)
+    except (gymnasium.error.Error, ImportError) as error:
+        raise ValueError(f"MDP.from_gymnasium: env is {name!r}, wanted the id of a Gymnasium environment: {error}") from error
 
 
 def check(mdp: MDP) -> MDP:
@@ -91,7 +174,7 @@ def check(mdp: MDP) -> MDP:
         raise ValueError(f"mdp.check: successor has shape {tuple(shape)}, wanted [..., S, A, M]")
     if mdp.terminal.dtype != torch.bool:
         raise ValueError(f"mdp.check: terminal has dtype {mdp.terminal.dtype}, wanted torch.bool")
-    wanted = {"probability": shape, "terminal": shape, "reward": shape[:-1], "start": shape[:-2]}
+    wanted = {"probability": shape, "terminal": shape, "reward": shape[:-1], "start": shape[:-2], "outcome_reward": shape}
     for name, size in wanted.items():
         if getattr(mdp, name).shape != size:
             raise ValueError(f"mdp.check: {name} has shape {tuple(getattr(mdp, name).shape)}, wanted {tuple(size)}")
@@ -101,10 +184,22 @@ def check(mdp: MDP) -> MDP:
         raise ValueError(f"mdp.check: successor holds states outside 0 ... {shape[-3] - 1}")
     check_distribution("mdp.check", "probability", mdp.probability)
     check_distribution("mdp.check", "start", mdp.start)
-    if not bool(torch.isfinite(mdp.reward).all()):
-        place = tuple(int(i) for i in torch.nonzero(~torch.isfinite(mdp.reward))[0])
-        raise ValueError(f"mdp.check: reward{list(place)} is {float(mdp.reward[place])}, wanted a finite number")
+    for name in ("reward", "outcome_reward"):
+        if not bool(torch.isfinite(array := getattr(mdp, name)).all()):
+            place = tuple(int(i) for i in torch.nonzero(~torch.isfinite(array))[0])
+            raise ValueError(f"mdp.check: {name}{list(place)} is {float(array[place])}, wanted a finite number")
+    mean = (mdp.probability * mdp.outcome_reward).sum(-1)
+    if bool((far := (mean - mdp.reward).abs() > 1e-6 * (1 + mdp.outcome_reward.abs().amax(-1))).any()):
+        place = tuple(int(i) for i in torch.nonzero(far)[0])
+        found = f"reward{list(place)} is {float(mdp.reward[place])}, but outcome_reward{list(place)} has the mean {float(mean[place]):.6g}"
+        raise ValueError(f"mdp.check: {found}; wanted the same")
     return mdp
+
+
+def absorbing(mdp: MDP) -> Tensor:
+    """[..., S] bool, the states in which every action ends the episode where it stands: no episode ever acts there."""
+    own = torch.arange(mdp.reward.shape[-2], device=mdp.reward.device).view(-1, 1, 1)
+    return (mdp.terminal & (mdp.successor == own) | (mdp.probability == 0)).all(-1).all(-1)
 
 
 def stack(mdps: Sequence[MDP]) -> MDP:
@@ -140,6 +235,9 @@ def _pad_outcomes(mdp: MDP, outcomes: int) -> MDP:
         successor=pad(mdp.successor, (0, extra)),
         probability=pad(mdp.probability, (0, extra)),
         terminal=pad(mdp.terminal, (0, extra), value=False),
+        outcome_reward=torch.cat(
+            (mdp.outcome_reward, _to_outcomes(mdp.reward, mdp.successor[..., :1].expand(*mdp.reward.shape, extra))), -1
+        ),
     )
 
 
@@ -199,16 +297,18 @@ def evaluate(mdp: MDP, policy: Tensor, discount: float) -> Tensor:
     Args:
         mdp: arrays [..., S, A, M].
         policy: [..., S, A], probabilities of the actions.
-        discount: gamma, between 0 and 1; 1 is allowed where the policy ends the episode from every state.
+        discount: gamma, between 0 and 1; 1 is allowed where from every state the policy ends the episode, or comes to rest: goes on for
+            ever among states where it is paid 0, which are then worth 0.
 
     Returns:
         [..., S] float64, in units of reward.
 
     Raises:
         ValueError: a policy of the wrong shape or that does not sum to one; a discount outside [0, 1]; a discount of 1 with a policy
-            that may go on for ever.
+            that may go on for ever and be paid.
     """
     policy = _check_policy("mdp.evaluate", mdp, policy, discount)
+    mdp = settle("mdp.evaluate", mdp, policy) if discount == 1 else mdp
     reward = policy_reward(mdp, policy)
     if _dense(mdp, policy):
         matrix = transition_matrix(mdp, policy)
@@ -222,7 +322,8 @@ def visits(mdp: MDP, policy: Tensor, discount: float) -> Tensor:
     Args:
         mdp: arrays [..., S, A, M].
         policy: [..., S, A], probabilities of the actions.
-        discount: gamma, as in `evaluate`; with 1 the result counts plain visits and sums to the expected length of the episode.
+        discount: gamma; 1 is allowed where the policy ends the episode from every state, and the result counts plain visits and sums to
+            the expected length of the episode.
 
     Returns:
         [..., S] float64. It sums to at most 1 / (1 - discount).
@@ -231,11 +332,41 @@ def visits(mdp: MDP, policy: Tensor, discount: float) -> Tensor:
         ValueError: as `evaluate`.
     """
     policy = _check_policy("mdp.visits", mdp, policy, discount)
+    if discount == 1:
+        _refuse_endless("mdp.visits", "end the episode", endless(mdp, policy))
     start = mdp.start.expand(policy.shape[:-1])
     if _dense(mdp, policy):
         matrix = transition_matrix(mdp, policy)
         return torch.linalg.solve((torch.eye(matrix.shape[-1], dtype=matrix.dtype, device=matrix.device) - discount * matrix).mT, start)
     return _for_each_task(mdp, policy, start, lambda matrix, d: _sparse_solve(matrix.T, d, discount))
+
+
+def endless(mdp: MDP, policy: Tensor) -> Tensor:
+    """[..., S] bool, the states from which the policy never ends the episode, whatever its luck."""
+    return _steps_to_end(mdp, policy).isinf()
+
+
+def settle(function: str, mdp: MDP, policy: Tensor) -> MDP:
+    """The same MDP, except that it ends where the policy comes to rest; for then it has the policy's values, without discount.
+
+    A policy is at rest in a set of states that it never leaves, and where it is paid 0. Nothing is changed where it always may end.
+
+    Args:
+        function: who asks, for the error.
+        mdp: arrays [..., S, A, M].
+        policy: [..., S, A], probabilities of the actions.
+
+    Raises:
+        ValueError: a state from which the policy neither ends the episode nor comes to rest; its value is infinite, or none at all.
+    """
+    never = endless(mdp, policy)
+    if not bool(never.any()):
+        return mdp
+    paid = (policy * mdp.reward).detach()
+    reward = paid.sum(-1).where(paid.sum(-1).abs() > 1e-12 * paid.abs().sum(-1), 0.0)
+    rest = resting(reward.unsqueeze(-1), *_as_one_action(mdp, policy)).any(-1) & never
+    _refuse_endless(function, "end the episode, or come to rest where it is paid 0", _steps_to_end(mdp, policy, rest).isinf())
+    return mdp._replace(terminal=mdp.terminal | rest[..., None, None])
 
 
 def expected_steps(mdp: MDP, policy: Tensor, cap: int = 1000) -> float | Tensor:
@@ -316,7 +447,7 @@ def _sparse_solve(matrix: sparse.csr_matrix, right_side: np.ndarray, discount: f
 def _for_each_task(mdp: MDP, policy: Tensor, vector: Tensor, function: Any) -> Tensor:
     """Applies `function(sparse P_pi, vector)` to every entry of the leading axes and puts the answers back in place."""
     lead = policy.shape[:-2]
-    tasks = MDP(*(array.expand(*lead, *array.shape[array.ndim - own :]) for array, own in zip(mdp, (3, 3, 2, 3, 1, 2), strict=True)))
+    tasks = MDP(*(array.expand(*lead, *array.shape[array.ndim - own :]) for array, own in zip(mdp, (3, 3, 2, 3, 1, 2, 3), strict=True)))
     answers = torch.empty(policy.shape[:-1], dtype=torch.float64)
     for index in np.ndindex(*lead):
         one = MDP(*(array[index] for array in tasks))
@@ -331,20 +462,22 @@ def _check_policy(function: str, mdp: MDP, policy: Tensor, discount: float) -> T
         raise ValueError(f"{function}: policy has shape {tuple(policy.shape)}, wanted [..., S, A] = {tuple(mdp.reward.shape)}")
     check_fraction(function, "discount", discount)
     check_distribution(function, "policy", policy)
-    if discount == 1:
-        _check_ends(function, mdp, policy)
     return policy.to(mdp.reward.dtype).expand(torch.broadcast_shapes(policy.shape, mdp.reward.shape))
 
 
-def _check_ends(function: str, mdp: MDP, policy: Tensor) -> None:
-    """With discount 1 a value exists only where the episode ends: every state must be able to reach an ending under the policy."""
+def _as_one_action(mdp: MDP, policy: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """What can happen under the policy, which outcomes end, and where they lead: each [..., S, 1, A * M]."""
     live = policy.detach().unsqueeze(-1) * mdp.probability > 0
-    ends = (live & mdp.terminal).any(-1).any(-1)
-    successor = mdp.successor.expand(live.shape).flatten(-3)
-    known = torch.zeros_like(ends)
-    while not bool((ends == known).all()):
-        known = ends
-        ends = known | (live & known.gather(-1, successor).view(live.shape)).any(-1).any(-1)
-    if not bool(ends.all()):
-        state = int(torch.nonzero(~ends)[0, -1])
-        raise ValueError(f"{function}: with discount 1 the policy must end the episode; from state {state} it never does")
+    return tuple(array.expand(live.shape).flatten(-2).unsqueeze(-2) for array in (live, mdp.terminal, mdp.successor))
+
+
+def _steps_to_end(mdp: MDP, policy: Tensor, rest: Tensor | None = None) -> Tensor:
+    """[..., S], `endings.steps_to_end` under the policy; 0 where it rests."""
+    steps = steps_to_end(*_as_one_action(mdp, policy), rest)[..., 0]
+    return steps if rest is None else steps.masked_fill(rest, 0.0)
+
+
+def _refuse_endless(function: str, wanted: str, states: Tensor) -> None:
+    if bool(states.any()):
+        state = int(torch.nonzero(states)[0, -1])
+        raise ValueError(f"{function}: with discount 1 the policy must {wanted}; from state {state} it never does")

@@ -387,3 +387,16 @@ def test_make_world_refuses():
 def test_episode_limits_are_checked(limit):
     with refuses(f"lanes.TableWorld: max_episode_steps is {limit!r}, wanted an integer of at least 1"):
         lanes.make_world([corridor(2)], [0], max_episode_steps=limit)
+
+
+def test_lanes_are_paid_the_reward_of_the_outcome():
+    """Beside the goal of FrozenLake, in state 14, "down" reaches it one time in three: 1 is paid then, and 0 else. The mean is R(s, a)."""
+    lake = M.MDP.from_gymnasium("FrozenLake-v1")
+    lake = lake._replace(start=torch.eye(16, dtype=torch.float64)[14])
+    world = lanes.TableWorld([lake], range(3000), [0], 100)
+    world.reset()
+    seen = world.step(torch.ones(3000, 1, dtype=torch.int64))
+    assert torch.equal(seen.reward, (seen.next_observation == 15).double())
+    assert torch.equal(seen.rewards, seen.reward)
+    assert abs(float(seen.reward.mean()) - 1 / 3) < 4.5 * (2 / 9 / 3000) ** 0.5
+    assert float(lake.reward[14, 1]) == pytest.approx(1 / 3, abs=1e-15)

@@ -45,9 +45,7 @@ def table(successor, probability, reward, terminal, start):
 # One state, one action: the episode pays 1 and ends with probability a half. V = 1 + gamma / 2 * V.
 COIN = table([[[0, 0]]], [[[0.5, 0.5]]], [[1.0]], [[[False, True]]], [1.0])
 # Two states. In 0: action 0 goes to 1 and pays 1, action 1 stays and pays 0. In 1: action 0 ends and pays 10, action 1 goes to 0, -1.
-PAIR = table(
-    [[[1], [0]], [[1], [0]]], [[[1], [1]], [[1], [1]]], [[1, 0], [10, -1]], [[[False], [False]], [[True], [False]]], [0.25, 0.75]
-)
+PAIR = table([[[1], [0]], [[1], [0]]], [[[1], [1]], [[1], [1]]], [[1, 0], [10, -1]], [[[False], [False]], [[True], [False]]], [0.25, 0.75])
 
 
 def chain_by_loops(mdp, policy):
@@ -314,7 +312,7 @@ def test_environments_without_a_table_are_refused():
 
 def test_tables_that_are_none_are_refused():
     unwrapped = SimpleNamespace(P={0: {0: [(0.7, 0, 0.0, True)]}}, initial_state_distrib=[1.0])
-    with refuses("mdp.check: probability[0, 0] = [0.7] is no distribution; wanted numbers of at least 0 that sum to 1"):
+    with refuses("MDP.from_table: the probabilities of table[0][0] sum to 0.7, wanted 1"):
         M.MDP.from_gymnasium(SimpleNamespace(unwrapped=unwrapped))
 
 
@@ -406,24 +404,93 @@ def test_caps_are_checked(cap):
         M.expected_steps(PAIR, M.uniform_policy(PAIR), cap)
 
 
-@pytest.mark.parametrize("name", ["evaluate", "visits"])
 @pytest.mark.parametrize(
-    ("policy", "state"),
-    [
-        ([[1.0, 0.0], [0.0, 1.0]], 0),  # 0 -> 1 -> 0 -> ...
-        ([[0.0, 1.0], [1.0, 0.0]], 0),  # 0 stays for ever, though 1 ends at once
-    ],
+    ("name", "wanted"), [("evaluate", "end the episode, or come to rest where it is paid 0"), ("visits", "end the episode")]
 )
-def test_discount_one_wants_an_end_from_everywhere(name, policy, state):
-    policy = torch.tensor(policy, dtype=torch.float64)
-    with refuses(f"mdp.{name}: with discount 1 the policy must end the episode; from state {state} it never does"):
-        CALLS[name](PAIR, policy, 1.0)
-    with refuses(f"mdp.{name}: with discount 1 the policy must end the episode; from state {state} it never does"):
-        CALLS[name](M.stack([PAIR, PAIR]), torch.stack([M.uniform_policy(PAIR), policy]), 1.0)
-    assert CALLS[name](PAIR, policy, 0.999).isfinite().all()
+def test_discount_one_wants_an_end_from_everywhere(name, wanted):
+    circle = torch.tensor([[1.0, 0.0], [0.0, 1.0]], dtype=torch.float64)  # 0 -> 1 -> 0 -> ..., paid 1 and -1
+    with refuses(f"mdp.{name}: with discount 1 the policy must {wanted}; from state 0 it never does"):
+        CALLS[name](PAIR, circle, 1.0)
+    with refuses(f"mdp.{name}: with discount 1 the policy must {wanted}; from state 0 it never does"):
+        CALLS[name](M.stack([PAIR, PAIR]), torch.stack([M.uniform_policy(PAIR), circle]), 1.0)
+    assert CALLS[name](PAIR, circle, 0.999).isfinite().all()
+
+
+@pytest.mark.parametrize("dense_states", [0, 600])
+def test_at_discount_one_rest_is_worth_nothing(monkeypatch, dense_states):
+    """State 0 stays for ever and is paid nothing; its visits have no end."""
+    monkeypatch.setattr(M, "DENSE_STATES", dense_states)
+    policy = torch.tensor([[0.0, 1.0], [1.0, 0.0]], dtype=torch.float64)
+    assert M.evaluate(PAIR, policy, 1.0).tolist() == [0.0, 10.0]
+    back = torch.tensor([[0.0, 1.0], [0.5, 0.5]], dtype=torch.float64)
+    assert M.evaluate(M.stack([PAIR, PAIR]), torch.stack([policy, back]), 1.0).tolist() == [[0.0, 10.0], [0.0, 4.5]]
+    with refuses("mdp.visits: with discount 1 the policy must end the episode; from state 0 it never does"):
+        M.visits(PAIR, policy, 1.0)
 
 
 def test_an_ending_of_probability_zero_is_no_ending():
     mdp = COIN._replace(probability=torch.tensor([[[1.0, 0.0]]], dtype=torch.float64))
-    with refuses("mdp.evaluate: with discount 1 the policy must end the episode; from state 0 it never does"):
+    wanted = "end the episode, or come to rest where it is paid 0"
+    with refuses(f"mdp.evaluate: with discount 1 the policy must {wanted}; from state 0 it never does"):
         M.evaluate(mdp, torch.ones(1, 1), 1.0)
+
+
+# ---- rewards of outcomes ----
+
+LAKE = M.MDP.from_table([[[(0.25, 0, 1.0, True), (0.75, 0, -3.0, False)], [(0.25, 0, 0.1, True), (0.75, 0, 0.1, False)]]])
+
+
+def test_expected_reward_and_what_outcomes_pay():
+    assert LAKE.reward.tolist() == [[-2.0, 0.1]]
+    assert LAKE.outcome_reward.tolist() == [[[1.0, -3.0], [0.1, 0.1]]]
+    assert M.evaluate(LAKE, torch.tensor([[1.0, 0.0]]), 1.0).tolist() == [-8.0]
+    assert PAIR.outcome_reward.tolist() == [[[1.0], [0.0]], [[10.0], [-1.0]]]
+
+
+def test_a_new_reward_moves_what_outcomes_pay():
+    moved = M.check(LAKE._replace(reward=LAKE.reward + 0.5))
+    assert moved.outcome_reward.tolist() == [[[1.5, -2.5], [0.6, 0.6]]]
+    same = M.check(PAIR._replace(reward=0.3 * PAIR.reward))
+    assert torch.equal(same.outcome_reward[..., 0], same.reward)
+    assert isinstance(moved, M.MDP) and M.MDP(*moved) == moved
+
+
+def test_stack_pads_what_outcomes_pay():
+    single = M.MDP.from_table([[[(1.0, 0, 5.0, True)], [(1.0, 0, 6.0, True)]]])
+    both = M.stack([single, LAKE])
+    assert torch.equal(both.outcome_reward[1], LAKE.outcome_reward) and both.outcome_reward[0, 0, :, 0].tolist() == [5.0, 6.0]
+
+
+def test_check_wants_the_two_rewards_to_agree():
+    with refuses("mdp.check: reward[0, 0] is -2.0, but outcome_reward[0, 0] has the mean -0.75; wanted the same"):
+        M.check(LAKE._replace(outcome_reward=torch.tensor([[[0.0, -1.0], [0.1, 0.1]]]).double()))
+    with refuses("mdp.check: outcome_reward has shape (1, 2, 1), wanted (1, 2, 2)"):
+        M.check(LAKE._replace(outcome_reward=LAKE.outcome_reward[..., :1]))
+
+
+# ---- ids and wrong arguments ----
+
+
+def test_an_id_is_as_good_as_its_environment():
+    made, named = M.MDP.from_gymnasium(gymnasium.make("FrozenLake-v1")), M.MDP.from_gymnasium("FrozenLake-v1")
+    assert all(torch.equal(a, b) for a, b in zip(made, named, strict=True))
+    assert sorted(named.outcome_reward.unique().tolist()) == [0.0, 1.0]
+    with pytest.raises(ValueError, match=r"^MDP\.from_gymnasium: env is 'FrozenLak-v1', wanted the id of a Gymnasium environment: .*"):
+        M.MDP.from_gymnasium("FrozenLak-v1")
+
+
+@pytest.mark.parametrize("env", [None, 5, gymnasium.Env, [[]]])
+def test_what_is_no_environment_is_refused(env):
+    with refuses(f"MDP.from_gymnasium: env is {env!r}, wanted an environment, made by gymnasium.make, or the id of one", TypeError):
+        M.MDP.from_gymnasium(env)
+
+
+def test_the_start_of_a_table():
+    ends = [(1.0, 1, 0.0, True)]
+    table = [[[(1.0, 1, 2.0, True)]], [ends], [[(1.0, 0, 0.0, False)]]]
+    assert M.MDP.from_table(table).start.tolist() == [0.5, 0.0, 0.5]
+    assert M.MDP.from_table(table, [0, 0, 1]).start.tolist() == [0.0, 0.0, 1.0]
+    with refuses("MDP.from_table: start is [1.0], wanted 3 probabilities, one a state"):
+        M.MDP.from_table(table, [1.0])
+    with refuses("MDP.from_table: start = [0.5, 0.4, 0.0] is no distribution; wanted numbers of at least 0 that sum to 1"):
+        M.MDP.from_table(table, [0.5, 0.4, 0.0])

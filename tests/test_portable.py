@@ -20,7 +20,8 @@ def test_fails_elsewhere():
 def test_the_table_counts_what_passed_and_failed(tmp_path, monkeypatch, capfd):
     (tmp_path / "test_it.py").write_text(TESTS, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(portable, "ARITHMETICS", {"here": {}, "there": {"SOME_CPU": "old"}, "nowhere": {"PYTEST_ADDOPTS": "--no-such-option"}})
+    tried = {"here": {}, "there": {"SOME_CPU": "old"}, "nowhere": {"PYTEST_ADDOPTS": "--no-such-option"}}
+    monkeypatch.setattr(portable, "ARITHMETICS", tried)
     assert portable.main(["-p", "no:cacheprovider", "test_it.py"]) == 1
     rows = [line.split() for line in capfd.readouterr().out.split("arithmetic ")[-1].splitlines()]
     assert rows[0] == ["passed", "failed"]
