@@ -515,7 +515,7 @@ def test_four_moves_are_the_five_without_the_first():
 def test_agents_take_mazes_of_four_moves_on_ice():
     mazes = [GridWorld.from_text(f"#####\n#S..#\n#.#.#\n#{end}#\n#####", slip=0.2, stay=False) for end in ("..G", "G.H")]
     tasks = [maze.mdp() for maze in mazes]
-    config = q_learning.Config(steps=2000, discount=0.9, decay=0.7, learning_rate=1.0, exploring_starts=True)
+    config = q_learning.Config(steps=12_000, discount=0.9, epsilon=0.5, decay=0.7, learning_rate=1.0, exploring_starts=True)
     q = q_learning.train(tasks, config, seeds=[1, 2]).agent.q
     assert q.shape == (2, 2, 8, 4)
     for k, task in enumerate(tasks):
