@@ -3,6 +3,8 @@
 import os
 import signal
 
+pytest_plugins = ["patience"]  # tests/patience.py
+
 # Small arrays want one thread. Set before torch is imported, and inherited by the kernels of the notebooks.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
