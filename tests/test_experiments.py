@@ -228,8 +228,7 @@ def test_a_lost_scheduler_is_told(tmp_path, diary, gate, dask):
     scheduler = begin("scheduler", "--host", "127.0.0.1", "--port", "0")
     at = address()
     worker = begin("worker", *ONE_THREAD, TINY_GATE=str(gate), TINY_FREE="1")
-    short = {"DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "300ms"}  # the wait for one that does not come back
-    process = start("run", "gated-one", "--seeds", 6, "--out", out, "--scheduler", at, TINY_DIARY=diary, **short)
+    process = start("run", "gated-one", "--seeds", 6, "--out", out, "--scheduler", at, TINY_DIARY=diary, **DASK_PATIENCE)
     until_running(lambda: files(out) if out.exists() else False, "the first result", process, scheduler, worker)
     scheduler.kill()
     status, said = finish(process)

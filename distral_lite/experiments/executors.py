@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -81,8 +82,10 @@ def cluster(address: str) -> Iterator[Crew]:
         try:
             yield Crew(executor, lambda: max(1, sum(client.nthreads().values())), f"the cluster at {address}")
         except Exception as error:
-            if client.status == "running":
+            severed = isinstance(error, OSError) and error.filename is None  # a connection, no file
+            if client.status == "running" and not severed:
                 raise
+            logging.getLogger("distributed.client").disabled = True  # it would tell of its vain search, with a traceback
             words = "Every finished job is kept; start a scheduler and run the same command to go on"
             raise Gone(f"the scheduler is gone: nothing answers at {address} any more. {words}") from error
         finally:
