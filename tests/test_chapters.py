@@ -2,6 +2,7 @@
 
 import base64
 import csv
+import os
 import re
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ import nbformat
 import notebook_rules as rules
 import pytest
 from nbformat.v4 import new_output
+from patience import HANG
 
 ROOT = Path(__file__).parent.parent
 CHAPTERS = sorted(ROOT.glob("chapters/*.ipynb"))
@@ -261,12 +263,15 @@ def test_nbval_fails_on_a_wrong_stored_output_and_only_there(tmp_path):
         "--nbval",
         "--nbval-current-env",
         "-p",
+        "patience",
+        "-p",
         "no:cacheprovider",
         "-rA",
         "right.ipynb",
         "wrong.ipynb",
     ]
-    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    environment = os.environ | {"PYTHONPATH": f"{ROOT / 'tests'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=HANG, env=environment)
     verdicts = {line.split(" - ")[0] for line in result.stdout.splitlines() if line.startswith(("PASSED", "FAILED"))}
     assert verdicts == {
         "PASSED right.ipynb::Cell 0",
