@@ -1,9 +1,10 @@
 """Which tests `make quick` leaves out: those that train, open a browser or start other programs, told by the names in their code."""
 
+import re
 import types
 
 COSTLY = {
-    "train", "run_block",  # training, an experiment's among it
+    "run_block",  # an experiment's training; the others' is called train, or train_and something
     "open_notebook",  # a browser
     "subprocess", "multiprocessing",  # other programs: notebooks, Dask, pytest in pytest
 }  # fmt: skip
@@ -36,4 +37,4 @@ def _mentioned(code):
 
 def is_slow(*functions):
     """Whether a test is costly, from its function and those of its fixtures."""
-    return any(names(function) & COSTLY for function in functions)
+    return any(name in COSTLY or re.match("train(_|$)", name) for function in functions for name in names(function))
