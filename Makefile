@@ -14,11 +14,12 @@ CHAPTERS := $(wildcard chapters/*.py)
 NOTEBOOKS := $(wildcard chapters/*.ipynb solutions/*.ipynb)
 # `make sync` rebuilds all pairs; `make sync FILES=chapters/02_q_learning.py` one.
 FILES ?= $(CHAPTERS) $(wildcard solutions/*.py)
-# Seconds a single cell may take. Never without: a kernel that hangs would wait for ever.
-CELL_TIMEOUT := 300
+# Seconds for which anything is waited for, so that a kernel that hangs is not waited for for ever. Slower machines: CI_PATIENCE=3.
+HANG = $(shell $(PYTHON) tests/patience.py)
 # No state of widgets is stored, and an old one is cleared: it would be new bytes at each execution, and a slider without a kernel is of
 # no use. Readers without one see the still picture under each panel.
-EXECUTE = $(BIN)/jupyter nbconvert --log-level=ERROR --to notebook --execute --ExecutePreprocessor.timeout=$(CELL_TIMEOUT) \
+EXECUTE = $(BIN)/jupyter nbconvert --log-level=ERROR --to notebook --execute --ExecutePreprocessor.timeout=$(HANG) \
+	--ExecutePreprocessor.startup_timeout=$(HANG) --ExecutePreprocessor.iopub_timeout=$(HANG) \
 	--ExecutePreprocessor.store_widget_state=False --ClearMetadataPreprocessor.enabled=True \
 	--ClearMetadataPreprocessor.clear_cell_metadata=False \
 	--ClearMetadataPreprocessor.preserve_nb_metadata_mask="{'jupytext', 'kernelspec', 'language_info'}"
@@ -26,7 +27,7 @@ EXECUTE = $(BIN)/jupyter nbconvert --log-level=ERROR --to notebook --execute --E
 # The course's arrays are small: sharing them out among threads costs more than it saves, ten times more on a busy machine.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help venv lab test portable oldest newest fuzz course sync bench experiments lint clean
+.PHONY: help venv lab test quick portable oldest newest fuzz course sync bench experiments lint clean
 .DEFAULT_GOAL := help
 
 help:  ## list these commands
@@ -42,8 +43,9 @@ lab: venv  ## open JupyterLab on the chapters
 # ruff, then one pytest run over the tests and, strictly compared, over every chapter and solution. Two workers, each with whole files
 # (--dist loadfile), or the cells of one notebook would be spread over several kernels; in the order given, so that the browser, which
 # takes longest, is not left for the end. ruff's verdict is kept for the exit status, so that pytest's summary is the last word.
+# How long they wait for what hangs, tests/patience.py says; the twenty slowest are listed.
 PYTEST = $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder \
-	--nbval --nbval-current-env --nbval-cell-timeout=$(CELL_TIMEOUT) tests $(NOTEBOOKS)
+	--nbval --nbval-current-env --durations=20 tests $(NOTEBOOKS)
 test: venv  ## run every check: ruff, the tests, the browser, the notebooks
 	@$(BIN)/ruff check . ; lint=$$? ; $(PYTEST) && exit $$lint
 
@@ -68,7 +70,11 @@ oldest newest:
 # No browser: what it checks has nothing to do with arithmetic. About as long as `make test` for each row of the table.
 portable: venv  ## the tests and notebooks under other arithmetics, and a table of what fails
 	$(BIN)/python tools/portable.py -n 2 --dist loadfile --no-loadscope-reorder --ignore=tests/test_browser.py \
-		--nbval --nbval-current-env --nbval-cell-timeout=$(CELL_TIMEOUT) tests $(NOTEBOOKS)
+		--nbval --nbval-current-env tests $(NOTEBOOKS)
+
+quick: venv  ## run the checks of code alone: ruff, and the tests that need no notebook, browser or training
+	@$(BIN)/ruff check .
+	@$(BIN)/python -m pytest -q -n 2 -m "not slow" --durations=20 tests
 
 fuzz: venv  ## the fuzzers of the tests, with all their cases
 	DISTRAL_LITE_FUZZ=1 $(BIN)/python -m pytest -n 2 -m fuzz tests

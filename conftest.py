@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["patience"]  # tests/patience.py
+
 # Small arrays want one thread. Set before torch is imported, and inherited by the kernels of the notebooks.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Programs that tests start write UTF-8, which is what the tests read: left alone, Windows would have its own encoding in a pipe.

@@ -40,7 +40,7 @@ def latencies(panel, slider, presses):
     found = []
     forward, back = panel.directions(slider)
     for _ in range(presses):
-        panel.steady(lambda digest: True, "the picture never rests")
+        panel.settled()
         if at_the_end(slider, forward):
             forward, back = back, forward
         panel.image.evaluate(WATCH)

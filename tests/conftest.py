@@ -1,13 +1,26 @@
-"""A small Gymnasium environment that the tests of several agents learn: observations are vectors, and the exact values are known."""
+"""What several test files share: which tests are slow, and a small Gymnasium environment with vectors for observations."""
 
 import numpy as np
 import pytest
+import quick
 
 from distral_lite import gym_bridge
 
 
+def pytest_collection_modifyitems(items):
+    """`slow` is no judgement of whoever writes a test; it follows from what the test does."""
+    for item in items:
+        if isinstance(item, pytest.Function):
+            fixtures = (one.func for found in item._fixtureinfo.name2fixturedefs.values() for one in found)
+            slow = quick.is_slow(item.function, *fixtures)
+        else:
+            slow = True  # a notebook's cell
+        if slow:
+            item.add_marker(pytest.mark.slow)
+
+
 class Line(gym_bridge.gymnasium.Env):
-    """A position in [0, 1) that moves left or right by 0.25; moving right out of it pays 1 and ends. Observations are vectors."""
+    """A position in [0, 1) that moves left or right by 0.25; moving right out of it pays 1 and ends. So the exact values are known."""
 
     observation_space = gym_bridge.Box(-1.0, 2.0, (1,), np.float32)
     action_space = gym_bridge.Discrete(2)

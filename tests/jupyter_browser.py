@@ -1,7 +1,7 @@
 """Drives a real JupyterLab in a real Chromium: open a notebook, run all of it, move its sliders by keyboard, look at its pictures.
 
-Used by test_browser.py and by benchmarks/slider_latency.py. Waits here are generous and end in an error that says what was waited for;
-none of them is a measurement.
+Used by test_browser.py and by benchmarks/slider_latency.py. Waits here end as soon as there is what they wait for, or in an error after
+`patience.HANG`; none of them is a measurement.
 """
 
 import contextlib
@@ -12,13 +12,12 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
-import urllib.error
 import urllib.parse
 import urllib.request
 from pathlib import Path
 
 import nbformat
+from patience import HANG, until
 from playwright.sync_api import expect, sync_playwright
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -38,18 +37,33 @@ SETTINGS = {
     "@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"},
     "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
 }
-MINUTES = 60_000  # in milliseconds, as Playwright counts
-START, RUN, REDRAW = 2 * MINUTES, 5 * MINUTES, 20_000
-STEADY = 0.4  # seconds without a change after which a picture is taken to be final
+LIMIT = HANG * 1000  # in milliseconds, as Playwright counts
+expect.set_options(timeout=LIMIT)
 
+# Notes which messages of widgets the kernel has not dealt with yet. (Those that a page
+# holds back it sends before the signal that its last one is done with.)
+WATCH_KERNEL = """() => {
+    const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+    const pending = window.unanswered = new Set();
+    kernel.anyMessage.connect((_, {direction, msg}) => {
+        if (direction === "send" && msg.header.msg_type === "comm_msg") pending.add(msg.header.msg_id);
+    });
+    kernel.iopubMessage.connect((_, msg) => {
+        if (msg.header.msg_type === "status" && msg.content.execution_state === "idle") pending.delete(msg.parent_header.msg_id);
+    });
+}"""
+ALL_ANSWERED = "() => window.unanswered.size === 0"
 # The bytes of a picture, as a digest. Its address is replaced while it is redrawn; whoever comes too late tries again.
-DIGEST = """async image => {
-    for (;;) {
+DIGEST = """async (image, limit) => {
+    for (const end = performance.now() + limit;;) {
         try {
             const bytes = await (await fetch(image.src)).arrayBuffer();
             const digest = new Uint8Array(await crypto.subtle.digest("SHA-1", bytes));
             return Array.from(digest, byte => byte.toString(16).padStart(2, "0")).join("");
-        } catch (error) { await new Promise(again => setTimeout(again, 20)); }
+        } catch (error) {
+            if (performance.now() > end) throw error;
+            await new Promise(again => setTimeout(again, 20));
+        }
     }
 }"""
 
@@ -96,6 +110,9 @@ def jupyter(folder, scratch):
     port, token = free_port(), secrets.token_hex(16)
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}", "--port-retries=0"]
     command += [
+        "--LabApp.expose_app_in_browser=True",
+        f"--MappingKernelManager.kernel_info_timeout={HANG}",
+        f"--ServerApp.websocket_ping_interval={HANG}",  # no browser is taken for gone because it is slow to answer
         f"--IdentityProvider.token={token}",
         f"--ServerApp.root_dir={folder}",
         *(f"--LabApp.{name}={place}" for name, place in lab.items()),
@@ -109,7 +126,7 @@ def jupyter(folder, scratch):
     finally:
         server.terminate()  # it shuts its kernels down first
         try:
-            server.wait(30)
+            server.wait(HANG)
         except subprocess.TimeoutExpired:
             server.kill()
             server.wait()
@@ -117,19 +134,22 @@ def jupyter(folder, scratch):
 
 def wait_for_server(server, address, log):
     """Return when the server answers; raise with its log when it ends, or takes too long."""
-    end = time.monotonic() + START / 1000
-    while time.monotonic() < end and server.poll() is None:
-        with contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError), urllib.request.urlopen(address, timeout=5):
-            return
-        time.sleep(0.1)
-    raise RuntimeError(f"JupyterLab did not come up:\n{log.read_text(encoding='utf-8', errors='replace')}")
+
+    def answers():
+        with contextlib.suppress(OSError), urllib.request.urlopen(address, timeout=HANG):  # an URLError is an OSError
+            return True
+
+    try:
+        until(answers, "JupyterLab", lambda: server.poll() is None)
+    except AssertionError as error:
+        raise RuntimeError(f"JupyterLab did not come up:\n{log.read_text(encoding='utf-8', errors='replace')}") from error
 
 
 @contextlib.contextmanager
 def browser():
     """A headless Chromium with a profile of its own."""
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=find_browser(), headless=True, args=FLAGS)
+        chromium = playwright.chromium.launch(executable_path=find_browser(), headless=True, args=FLAGS, timeout=LIMIT)
         try:
             yield chromium
         finally:
@@ -142,9 +162,11 @@ class NotebookPage:
     def __init__(self, page, address):
         """Open it and wait until its kernel can be used: it is named, and idle. (It is called idle while there is none yet.)"""
         self.page, self.address = page, urllib.parse.urlsplit(address)
-        page.goto(address, timeout=START)
-        expect(page.locator(".jp-Toolbar-kernelName").first).to_contain_text("Python 3", timeout=START)
-        self.wait_until_idle(START)
+        page.set_default_timeout(LIMIT)
+        page.goto(address)
+        expect(page.locator(".jp-Toolbar-kernelName").first).to_contain_text("Python 3")
+        self.wait_until_idle()
+        page.evaluate(WATCH_KERNEL)
 
     def shut_down(self):
         """End the notebook's kernel: a finished chapter's would keep its memory, and whatever it still computes the processor."""
@@ -154,18 +176,18 @@ class NotebookPage:
             if self.address.path.endswith(f"/{session['path']}"):
                 self.page.request.delete(f"{server}/{session['id']}", headers=headers)
 
-    def wait_until_idle(self, limit):
+    def wait_until_idle(self):
         """Wait until the kernel has nothing to do."""
-        expect(self.page.locator(".jp-Notebook-ExecutionIndicator").first).to_have_attribute("data-status", "idle", timeout=limit)
+        expect(self.page.locator(".jp-Notebook-ExecutionIndicator").first).to_have_attribute("data-status", "idle")
 
     def run_all(self):
         """Run every cell; returns the errors and warnings that the page then shows, as texts."""
         self.page.get_by_role("menuitem", name="Run", exact=True).click()
         self.page.locator("li[data-command='runmenu:run-all']").click()
         # After an error the cells behind it stay without a number, so the last cell is no sign; no cell still waiting ("[*]") is.
-        expect(self.page.locator(".jp-CodeCell .jp-InputPrompt").first).to_have_text(r"[1]:", timeout=RUN)
-        expect(self.page.locator(".jp-CodeCell .jp-InputPrompt", has_text="[*]")).to_have_count(0, timeout=RUN)
-        self.wait_until_idle(RUN)
+        expect(self.page.locator(".jp-CodeCell .jp-InputPrompt").first).to_have_text(r"[1]:")
+        expect(self.page.locator(".jp-CodeCell .jp-InputPrompt", has_text="[*]")).to_have_count(0)
+        self.wait_until_idle()
         return self.page.locator(ERRORS).all_inner_texts()
 
     def cells_run(self):
@@ -191,32 +213,31 @@ class Panel:
 
     def digest(self):
         """A digest of the picture's bytes now."""
-        return self.image.evaluate(DIGEST)
+        return self.image.evaluate(DIGEST, LIMIT)
 
-    def steady(self, accept, what):
-        """Wait for a picture that `accept` takes and that stays: while a slider moves, pictures in between come by."""
-        end = time.monotonic() + REDRAW / 1000
-        digest, since = self.digest(), time.monotonic()
-        while time.monotonic() < end:
-            time.sleep(0.05)
-            now = self.digest()
-            if now != digest:
-                digest, since = now, time.monotonic()
-            elif accept(digest) and time.monotonic() - since > STEADY:
-                return digest
-        raise Refused(what)
+    def settled(self):
+        """A digest of the picture once the kernel has dealt with all that the sliders have told it: as redrawn, if it is redrawn."""
+        self.page.wait_for_function(ALL_ANSWERED)
+        return self.digest()
+
+    def press(self, slider, key):
+        """Move a slider by keyboard; a digest of the picture then."""
+        slider.press(key)
+        return self.settled()
 
     def try_slider(self, slider):
         """Move a slider one step and back by keyboard: another picture, then the first again."""
-        first = self.steady(lambda digest: True, "the picture never rests")
+        first = self.settled()
         forward, back = self.directions(slider)
-        second = self.steady(lambda digest: digest != first, f"a slider was moved ({forward}) and the picture did not change")
-        slider.press(back)
-        self.steady(lambda digest: digest == first, "a slider was moved back and the first picture did not return")
-        slider.press(forward)
-        self.steady(lambda digest: digest == second, "a slider was moved forth again and the second picture did not return")
-        slider.press(back)  # and wait: on a busy machine the next slider would take the picture from before this move for its first
-        self.steady(lambda digest: digest == first, "a slider was moved back again and the first picture did not return")
+        second = self.settled()
+        for found, what in (
+            (second != first, f"a slider was moved ({forward}) and the picture did not change"),
+            (self.press(slider, back) == first, "a slider was moved back and the first picture did not return"),
+            (self.press(slider, forward) == second, "a slider was moved forth again and the second picture did not return"),
+            (self.press(slider, back) == first, "a slider was moved back again and the first picture did not return"),
+        ):
+            if not found:
+                raise Refused(what)
 
     def directions(self, slider):
         """Move a slider one step; returns the key that did it and the key that undoes it. At its right end it moves left."""

@@ -10,33 +10,27 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from patience import HANG, until
 
 from distral_lite import a3c, gym_bridge, lanes, mdp, networks
-from distral_lite.a3c import training
+from distral_lite.a3c import team, training
 from distral_lite.dynamic_programming import policy_iteration
 from distral_lite.gridworld import GridWorld, load_map
 
 # Windows has neither process groups nor the signals that these tests send.
 posix = pytest.mark.skipif(os.name != "posix", reason="sends signals to process groups")
 CORRIDOR = GridWorld.from_text("#######\n#S...G#\n#######").mdp()
-AGES = 120  # seconds after which a wait has failed
 
 
-def wait_for(condition, what):
-    """Returns the condition's first value that is true."""
-    end = time.monotonic() + AGES
-    while time.monotonic() < end:
-        found = condition()
-        if found:
-            return found
-        time.sleep(0.02)
-    raise AssertionError(f"waited {AGES} s in vain for {what}")
+@pytest.fixture(autouse=True)
+def patience(monkeypatch):
+    """A busy machine's workers may take long to say what they have."""
+    monkeypatch.setattr(team, "PATIENCE", HANG)
 
 
 def alive(pid):
@@ -192,16 +186,24 @@ def test_episodes_of_workers_are_merged():
 
 
 @posix
-def test_a_killed_worker_is_an_error_and_leaves_nobody():
-    """kill -9 in the middle of the work: the parent says who died and of what; every worker is gone."""
+@pytest.mark.skipif(not hasattr(os, "waitid"), reason="this system does not tell of suspended processes")
+@pytest.mark.parametrize(
+    ("sent", "words"),
+    [
+        (signal.SIGKILL, r"died after \d+ of 1000000000 steps \(killed by signal 9, SIGKILL\)"),
+        (signal.SIGSTOP, r"was suspended after \d+ of 1000000000 steps and does not go on"),
+    ],
+)
+def test_a_killed_or_suspended_worker_is_an_error_and_leaves_nobody(sent, words):
+    """In the middle of the work: the parent says who and of what; every worker is gone."""
     seen = []
 
-    def kill_one():
-        workers = wait_for(lambda: len(multiprocessing.active_children()) == 2 and multiprocessing.active_children(), "workers")
+    def strike_one():
+        workers = until(lambda: len(multiprocessing.active_children()) == 2 and multiprocessing.active_children(), "workers")
         seen.extend(worker.pid for worker in workers)
-        wait_for(lambda: steps and int(steps[0].steps.min()) > 0, "work")
+        until(lambda: steps and int(steps[0].steps.min()) > 0, "work")
         victim = next(worker for worker in workers if worker.name == "a3c worker 1")
-        os.kill(victim.pid, signal.SIGKILL)
+        os.kill(victim.pid, sent)
 
     steps, share = [], training.share
 
@@ -209,15 +211,31 @@ def test_a_killed_worker_is_an_error_and_leaves_nobody():
         steps.append(share(*arguments))
         return steps[0]
 
-    killer = threading.Thread(target=kill_one)
+    striker = threading.Thread(target=strike_one)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "share", remembered)
-        killer.start()
-        with pytest.raises(a3c.WorkerError, match=r"worker 1 of 2 died after \d+ of 1000000000 steps \(killed by signal 9, SIGKILL\)"):
+        striker.start()
+        with pytest.raises(a3c.WorkerError, match=f"worker 1 of 2 {words}"):
             a3c.train([CORRIDOR], a3c.Config(steps=10**9), [0])
-    killer.join(AGES)
+    striker.join(HANG)
     assert len(seen) == 2 and gone(seen)
     assert multiprocessing.active_children() == []
+
+
+@pytest.mark.skipif(not hasattr(os, "waitid"), reason="this system does not tell of suspended processes")
+def test_a_process_is_seen_suspended_until_it_goes_on():
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        assert not team.suspended(process.pid)
+        os.kill(process.pid, signal.SIGSTOP)
+        until(lambda: team.suspended(process.pid), "the suspension")
+        assert team.suspended(process.pid)  # looking changes nothing
+        os.kill(process.pid, signal.SIGCONT)
+        until(lambda: not team.suspended(process.pid), "its end")
+    finally:
+        process.kill()
+        process.communicate()
+    assert not team.suspended(process.pid)
 
 
 class Bomb(gym_bridge.GymTask):
@@ -242,10 +260,10 @@ def test_a_worker_that_fails_says_why(settings, words):
     assert multiprocessing.active_children() == []
 
 
-PROGRAM = """
+PROGRAM = f"""
 import multiprocessing, sys, threading, time
 from distral_lite import a3c
-from distral_lite.a3c import training
+from distral_lite.a3c import team, training
 from distral_lite.gridworld import load_map
 
 def tell():
@@ -261,6 +279,7 @@ def main():
     run = a3c.train([load_map(5).mdp()], a3c.Config(steps=10**9), [0])
     print("updates", len(run.history.staleness) > 0, run.history.policies.shape[1], len(multiprocessing.active_children()), flush=True)
 
+team.PATIENCE = {HANG}
 shared, share = [], training.share
 training.share = lambda *arguments: shared.append(share(*arguments)) or shared[0]
 if __name__ == "__main__":
@@ -269,17 +288,28 @@ if __name__ == "__main__":
 
 
 @pytest.fixture
-def program(tmp_path):
-    """The program in a process group of its own, as a terminal or a kernel would run it; at the end all of the group are killed."""
-    (tmp_path / "program.py").write_text(PROGRAM, encoding="utf-8")
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "encoding": "utf-8"}
-    process = subprocess.Popen([sys.executable, "program.py"], cwd=tmp_path, start_new_session=True, **pipes)
-    yield process
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-    process.communicate(timeout=AGES)
+def run_program(tmp_path):
+    """Runs a program in a process group of its own, as a terminal or a kernel would; at the end all of the group are killed."""
+    started = []
+
+    def run(text):
+        (tmp_path / "program.py").write_text(text, encoding="utf-8")
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "encoding": "utf-8"}
+        started.append(subprocess.Popen([sys.executable, "program.py"], cwd=tmp_path, start_new_session=True, **pipes))
+        return started[0]
+
+    yield run
+    for process in started:
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        process.communicate(timeout=HANG)
+
+
+@pytest.fixture
+def program(run_program):
+    return run_program(PROGRAM)
 
 
 @posix
@@ -288,17 +318,19 @@ def test_an_interrupt_returns_what_there_is(program):
     workers = [int(pid) for pid in program.stdout.readline().split()]
     assert program.stdout.readline() == "at work\n"
     os.killpg(program.pid, signal.SIGINT)
-    out, err = program.communicate(timeout=AGES)
+    out, err = program.communicate(timeout=HANG)
     assert out == "updates True 1 0\n" and err == ""
     assert program.returncode == 0 and gone(workers)
 
 
 @posix
-def test_an_interrupt_at_birth_leaves_nobody(program):
-    """Control-C while the workers are still importing: no traceback of theirs, and nothing left."""
+@pytest.mark.parametrize("importing", ["", f"if __name__ == '__mp_main__':\n    import time\n    time.sleep({10 * HANG})\n"])
+def test_an_interrupt_at_birth_leaves_nobody(run_program, importing):
+    """Control-C while the workers are still importing, and be it for ever: no traceback of theirs, and nothing left."""
+    program = run_program(importing + PROGRAM)
     workers = [int(pid) for pid in program.stdout.readline().split()]
     os.killpg(program.pid, signal.SIGINT)
-    out, err = program.communicate(timeout=AGES)
+    out, err = program.communicate(timeout=HANG)
     assert gone(workers)
     assert "a3c/worker.py" not in err and "spawn" not in err  # the parent may say KeyboardInterrupt; the workers say nothing
     assert "updates" in out or "KeyboardInterrupt" in err
@@ -309,12 +341,12 @@ def test_workers_do_not_outlive_a_killed_parent(program):
     workers = [int(pid) for pid in program.stdout.readline().split()]
     assert program.stdout.readline() == "at work\n" and not gone(workers)
     program.kill()
-    wait_for(lambda: gone(workers), "the workers' end")
+    until(lambda: gone(workers), "the workers' end")
 
 
 def test_a_script_without_its_guard_is_told(tmp_path):
     (tmp_path / "script.py").write_text(PROGRAM.replace('if __name__ == "__main__":\n    main()', "main()"), encoding="utf-8")
-    done = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, encoding="utf-8", timeout=AGES, check=False)
+    done = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, encoding="utf-8", timeout=HANG, check=False)
     assert done.returncode != 0
     assert "WorkerError" in done.stderr and "under `if __name__ == '__main__':`" in done.stderr
 

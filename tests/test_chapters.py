@@ -2,6 +2,7 @@
 
 import base64
 import csv
+import os
 import re
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ import nbformat
 import notebook_rules as rules
 import pytest
 from nbformat.v4 import new_output
+from patience import HANG
 
 ROOT = Path(__file__).parent.parent
 CHAPTERS = sorted(ROOT.glob("chapters/*.ipynb"))
@@ -235,7 +237,7 @@ def test_a_verdict_without_room_fails(notebook, bar, status):
     rules.write(notebook, [(source, [printed("yes\n")])])
     command = [sys.executable, "-m", "pytest", f"--rootdir={ROOT}", "-p", "conftest", "-p", "no:cacheprovider"]
     command += ["--nbval", "--nbval-current-env", str(notebook)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, encoding="utf-8")
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", encoding="utf-8")
     assert done.returncode == status
     assert f"1 > {bar:g}, room" in done.stdout and "1 verdicts of notebooks" in done.stdout
 
@@ -315,12 +317,15 @@ def test_nbval_fails_on_a_wrong_stored_output_and_only_there(tmp_path):
         "--nbval",
         "--nbval-current-env",
         "-p",
+        "patience",
+        "-p",
         "no:cacheprovider",
         "-rA",
         "right.ipynb",
         "wrong.ipynb",
     ]
-    result = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8", timeout=300)
+    environment = os.environ | {"PYTHONPATH": f"{ROOT / 'tests'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8", timeout=HANG, env=environment)
     verdicts = {line.split(" - ")[0] for line in result.stdout.splitlines() if line.startswith(("PASSED", "FAILED"))}
     assert verdicts == {
         "PASSED right.ipynb::Cell 0",

@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 import sys
-import time
+import threading
 import types
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import tiny_experiments as tiny
 import torch
+from patience import HANG, until
 
 from distral_lite import distral_sql, dynamic_programming, results
 from distral_lite.experiments import catalogue, command, executors, judges, measures, publishing, reporting, runner
@@ -25,7 +26,6 @@ from distral_lite.gridworld import load_map
 
 TESTS = Path(__file__).parent
 POSIX = os.name == "posix"
-HOPELESS = 120  # seconds after which a test stops waiting for another process; none comes near
 
 
 @contextlib.contextmanager
@@ -51,19 +51,18 @@ def start(*words, **environment):
     return subprocess.Popen(command_line, env=environment, start_new_session=POSIX, **pipes)
 
 
-def until(condition, *processes):
+def until_running(condition, what, *processes):
     """Waits for something that other processes do; says what they said if they end without doing it."""
-    end = time.monotonic() + HOPELESS
-    while not condition():
-        gone = [process for process in processes if process.poll() is not None]
-        if gone or time.monotonic() > end:
-            pytest.fail(f"waited in vain; {gone[0].communicate()[0] if gone else 'nothing happened'}")
-        time.sleep(0.02)
+    try:
+        until(condition, what, lambda: all(process.poll() is None for process in processes))
+    except AssertionError as error:
+        said = [process.communicate()[0] for process in processes if process.poll() is not None]
+        raise AssertionError(f"{error}\n{said}") from None
 
 
 def finish(process):
     """The exit status and the words of a process that is to end by itself."""
-    said = process.communicate(timeout=HOPELESS)[0]
+    said = process.communicate(timeout=HANG)[0]
     return process.returncode, said
 
 
@@ -87,7 +86,7 @@ def alive(process):
 
 
 BLOCKS = ("probe", "seeds-0000-0001", "seeds-0002-0003", "seeds-0004-0005")
-SLOW = [f"slow-{name}/{block}.npz" for name in ("one", "two") for block in BLOCKS]
+GATED = [f"gated-{name}/{block}.npz" for name in ("one", "two") for block in BLOCKS]
 
 
 @pytest.fixture
@@ -97,51 +96,66 @@ def diary(tmp_path):
     return folder
 
 
+@pytest.fixture
+def gate(tmp_path):
+    """The file whose coming lets jobs of other processes go on; see tiny_experiments."""
+    return tmp_path / "gate"
+
+
 # ---- killed, shared, interrupted ----
 
 
-def test_killed_in_the_middle_and_resumed(tmp_path, diary):
+def test_killed_in_the_middle_and_resumed(tmp_path, diary, gate):
     out = tmp_path / "out"
-    process = start("run", "slow-one", "slow-two", "--seeds", 6, "--jobs", 1, "--out", out, TINY_DIARY=diary, TINY_PAUSE=0.5)
-    until(lambda: out.exists() and len(files(out)) >= 3, process)
+    words = ("run", "gated-one", "gated-two", "--seeds", 6, "--jobs", 1, "--out", out)
+    process = start(*words, TINY_DIARY=diary, TINY_GATE=gate, TINY_FREE=3)
+    until_running(lambda: out.exists() and len(files(out)) == 3 and len(begun(diary)) == 4, "three of eight jobs", process)
     process.kill()
     process.communicate()
     workers = {worker for _, worker in begun(diary)}
     if os.path.exists("/proc/self/stat"):
-        until(lambda: not any(map(alive, workers)))  # nobody goes on working for a runner that is gone
+        until(lambda: not any(map(alive, workers)), "the workers' end")  # nobody goes on working for a runner that is gone
     kept = {name: ((out / name).read_bytes(), (out / name).stat().st_mtime_ns) for name in files(out)}
-    assert 3 <= len(kept) < len(SLOW)
-    (out / "slow-two" / ".seeds-0004-0005.npz.0f.partial").write_bytes(b"half a fi")  # as if killed while writing
+    assert len(kept) == 3
+    (out / "gated-two" / ".seeds-0004-0005.npz.0f.partial").write_bytes(b"half a fi")  # as if killed while writing
     before = len(begun(diary))
 
     with threads() as crew:
-        assert runner.run(plan(tiny.slow(str(diary), 0.5), 6), out, crew, progress=False) == []
-    assert files(out) == SLOW
+        assert runner.run(plan(tiny.gated(str(diary)), 6), out, crew, progress=False) == []
+    assert files(out) == GATED
     assert {name: ((out / name).read_bytes(), (out / name).stat().st_mtime_ns) for name in kept} == kept
-    assert len(begun(diary)) - before == len(SLOW) - len(kept)  # what was finished is not done again
+    assert len(begun(diary)) - before == len(GATED) - len(kept)  # what was finished is not done again
     assert [path.name for path in out.rglob(".*")] == [".claims"]
-    assert all(state(job, out).done for job in plan(tiny.slow(str(diary), 0.5), 6))
+    assert all(state(job, out).done for job in plan(tiny.gated(str(diary)), 6))
 
 
-def test_two_runners_share_one_folder(tmp_path, diary):
+def test_two_runners_share_one_folder(tmp_path, diary, gate):
     out = tmp_path / "out"
-    jobs = plan(tiny.slow(str(diary), 0.4), 6)
-    other = start("run", "slow-one", "slow-two", "--seeds", 6, "--jobs", 1, "--out", out, TINY_DIARY=diary, TINY_PAUSE=0.4)
-    until(lambda: begun(diary), other)
+    jobs = plan(tiny.gated(str(diary)), 6)
+    words = ("run", "gated-one", "gated-two", "--seeds", 6, "--jobs", 1, "--out", out)
+    other = start(*words, TINY_DIARY=diary, TINY_GATE=gate, TINY_FREE=0)
+    until_running(lambda: begun(diary), "the other's first job", other)
+
+    def open_gate():
+        until(lambda: os.getpid() in {process for _, process in begun(diary)}, "a job of ours")
+        gate.touch()
+
+    threading.Thread(target=open_gate, daemon=True).start()
     with threads(1) as crew:
         assert runner.run(jobs, out, crew, progress=False) == []
-    assert files(out) == SLOW and all(state(job, out).done for job in jobs)
+    assert files(out) == GATED and all(state(job, out).done for job in jobs)
     done = begun(diary)
     assert {process for _, process in done} > {os.getpid()}  # both took part
-    assert len(done) == len(SLOW)  # none twice
+    assert len(done) == len(GATED)  # none twice
     status, said = finish(other)
     assert status == 0, said
 
 
 @pytest.mark.skipif(not POSIX, reason="sends SIGINT")
-def test_interrupted_by_the_keyboard(tmp_path, diary):
-    process = start("run", "slow-one", "--seeds", 20, "--jobs", 1, "--out", tmp_path / "out", TINY_DIARY=diary, TINY_PAUSE=0.5)
-    until(lambda: (tmp_path / "out").exists() and files(tmp_path / "out"), process)
+def test_interrupted_by_the_keyboard(tmp_path, diary, gate):
+    words = ("run", "gated-one", "--seeds", 20, "--jobs", 1, "--out", tmp_path / "out")
+    process = start(*words, TINY_DIARY=diary, TINY_GATE=gate, TINY_FREE=1)
+    until_running(lambda: (tmp_path / "out").exists() and files(tmp_path / "out"), "the first result", process)
     os.killpg(process.pid, signal.SIGINT)  # Ctrl-C reaches the runner and its workers
     status, said = finish(process)
     assert status == 130 and "every finished job is kept" in said, said
@@ -149,7 +163,7 @@ def test_interrupted_by_the_keyboard(tmp_path, diary):
     for name in files(tmp_path / "out"):
         assert len(results.read(tmp_path / "out" / name).arrays["numbers"]) == 2
     if os.path.exists("/proc/self/stat"):
-        until(lambda: not any(alive(worker) for _, worker in begun(diary)))
+        until(lambda: not any(alive(worker) for _, worker in begun(diary)), "the workers' end")
 
 
 def test_a_worker_that_is_killed_is_told(tmp_path, capsys):
@@ -162,47 +176,75 @@ def test_a_worker_that_is_killed_is_told(tmp_path, capsys):
 
 # ---- Dask ----
 
+ONE_THREAD = ("--host", "127.0.0.1", "--no-nanny", "--nthreads", "1")
+DASK_PATIENCE = {f"DASK_DISTRIBUTED__COMM__TIMEOUTS__{kind}": f"{HANG}s" for kind in ("CONNECT", "TCP")}
 
-def test_dask_scheduler_with_two_workers_one_of_them_killed(tmp_path, diary):
+@pytest.fixture
+def dask(tmp_path):
+    """A function that starts Dask's scheduler, or a worker, and one that gives the scheduler's address; at the end they are killed."""
     pytest.importorskip("distributed")
-    out, card = tmp_path / "out", tmp_path / "scheduler.json"
-    environment = os.environ | {"PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1", "DASK_DISTRIBUTED__WORKER__DAEMON": "False"}
-    places = ["--no-dashboard", "--scheduler-file", str(card)]
-    started = []
+    card, started = tmp_path / "scheduler.json", []
+    settings = {"PYTHONPATH": f"{TESTS}{os.pathsep}{os.environ.get('PYTHONPATH', '')}", "OMP_NUM_THREADS": "1"}
+    settings |= {"DASK_DISTRIBUTED__WORKER__DAEMON": "False"} | DASK_PATIENCE
 
-    def dask(what, *words):
-        line = [sys.executable, "-m", "dask", what, *places, *words]
-        started.append(subprocess.Popen(line, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+    def begin(what, *words, **environment):
+        line = [sys.executable, "-m", "dask", what, "--no-dashboard", "--scheduler-file", str(card), *words]
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        started.append(subprocess.Popen(line, cwd=tmp_path, env=os.environ | settings | environment, **quiet))
         return started[-1]
 
-    try:
-        scheduler = dask("scheduler", "--host", "127.0.0.1", "--port", "0")
-        until(card.exists, scheduler)
-        workers = [dask("worker", "--host", "127.0.0.1", "--no-nanny", "--nthreads", "1") for _ in range(2)]
-        address = json.loads(card.read_text(encoding="utf-8"))["address"]
-        words = ["run", "slow-one", "slow-two", "--seeds", 6, "--out", out, "--scheduler", address]
-        process = start(*words, TINY_DIARY=diary, TINY_PAUSE=0.6)
-        until(lambda: {worker.pid for worker in workers} <= {one for _, one in begun(diary)}, process, *workers)
-        workers[0].kill()
-        status, said = finish(process)
-    finally:
-        for one in reversed(started):
-            one.kill()
-            one.wait()
+    def address():
+        until(card.exists, "Dask's scheduler", lambda: started[0].poll() is None)
+        return json.loads(card.read_text(encoding="utf-8"))["address"]
+
+    yield begin, address
+    for one in reversed(started):
+        one.kill()
+        one.wait()
+
+
+def test_dask_scheduler_with_two_workers_one_of_them_killed(tmp_path, diary, gate, dask):
+    out, (begin, address) = tmp_path / "out", dask
+    scheduler = begin("scheduler", "--host", "127.0.0.1", "--port", "0")
+    at = address()
+    waiting = {"TINY_GATE": str(gate), "TINY_FREE": "0"}
+    workers = [begin("worker", *ONE_THREAD, **waiting) for _ in range(2)]
+    process = start("run", "gated-one", "gated-two", "--seeds", 6, "--out", out, "--scheduler", at, TINY_DIARY=diary, **DASK_PATIENCE)
+    both = {worker.pid for worker in workers}
+    until_running(lambda: both <= {one for _, one in begun(diary)}, "both at work", process, scheduler, *workers)
+    workers[0].kill()
+    gate.touch()
+    status, said = finish(process)
     assert status == 0, said
-    assert files(out) == SLOW
-    assert all(state(job, out).done for job in plan(tiny.slow(str(diary), 0.6), 6))
+    assert files(out) == GATED
+    assert all(state(job, out).done for job in plan(tiny.gated(str(diary)), 6))
     done = begun(diary)
-    assert {one for _, one in done} == {worker.pid for worker in workers}  # they did the work, not the runner
-    assert len(done) <= len(SLOW) + 1  # only what the killed one was at is begun again
+    assert {one for _, one in done} == both  # they did the work, not the runner
+    assert len(done) <= len(GATED) + 1  # only what the killed one was at is begun again
 
 
-def test_no_scheduler(tmp_path, monkeypatch, capsys):
+def test_a_lost_scheduler_is_told(tmp_path, diary, gate, dask):
+    out, (begin, address) = tmp_path / "out", dask
+    scheduler = begin("scheduler", "--host", "127.0.0.1", "--port", "0")
+    at = address()
+    worker = begin("worker", *ONE_THREAD, TINY_GATE=str(gate), TINY_FREE="1")
+    process = start("run", "gated-one", "--seeds", 6, "--out", out, "--scheduler", at, TINY_DIARY=diary, **DASK_PATIENCE)
+    until_running(lambda: files(out) if out.exists() else False, "the first result", process, scheduler, worker)
+    scheduler.kill()
+    status, said = finish(process)
+    assert status == 1, said
+    assert f"error: the scheduler is gone: nothing answers at {at} any more. Every finished job is kept" in said
+    assert "Traceback" not in said, said
+
+
+def test_no_scheduler(tmp_path):
     pytest.importorskip("distributed")
-    monkeypatch.setattr(executors, "PATIENCE", "300ms")
-    words = ["--catalogue", "tiny_experiments", "run", "tiny-one", "--out", str(tmp_path / "out"), "--scheduler", "tcp://127.0.0.1:1"]
-    assert command.main(words) == 2
-    assert "no Dask scheduler answers there" in capsys.readouterr().err
+    nowhere = "tcp://127.0.0.1:1"  # nobody ever answers there, so the limit may be short
+    status, said = finish(
+        start("run", "tiny-one", "--out", tmp_path, "--scheduler", nowhere, DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT="300ms")
+    )
+    assert status == 2 and f"error: --scheduler {nowhere}: no Dask scheduler answers there" in said
+    assert "Traceback" not in said
 
 
 # ---- disk and files ----
@@ -321,12 +363,12 @@ def test_unknown_names_are_answered_with_near_ones(main, tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("words", [("--seeds", "0"), ("--seeds", "-3"), ("--seeds", "two"), ("--jobs", "0")])
+@pytest.mark.parametrize("words", [("--seeds", "0"), ("--seeds", "-3"), ("--seeds", "two"), ("--seeds", "99999999999"), ("--jobs", "0")])
 def test_no_seeds_and_no_jobs(main, tmp_path, capsys, words):
     with pytest.raises(SystemExit) as stop:
         main("run", "tiny-one", "--out", tmp_path / "out", *words)
     assert stop.value.code == 2
-    assert f"{words[1]} is no number of at least 1" in capsys.readouterr().err
+    assert f"{words[1]} is no number from 1 to 10000" in capsys.readouterr().err
 
 
 def test_an_unwritable_folder(main, tmp_path, capsys):
@@ -340,6 +382,50 @@ def test_a_catalogue_that_is_not_there(capsys):
     assert "no such module" in capsys.readouterr().err
     assert command.main(["--catalogue", "json", "list"]) == 2
     assert "json has no EXPERIMENTS" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("module", [f"..{os.sep}x", "tiny_experiments.py/", "", ".", "two words"])
+def test_a_catalogue_that_is_no_name_of_a_module(capsys, module):
+    assert command.main(["--catalogue", module, "list"]) == 2
+    assert f"--catalogue {module}: wanted the name of a module" in capsys.readouterr().err
+
+
+def test_a_catalogue_below_a_package_that_is_not_there(capsys):
+    assert command.main(["--catalogue", "no_such_package.mine", "list"]) == 2
+    assert "no such module" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("place", ["tiny-one/probe.npz", ".claims"])
+def test_a_folder_in_the_place_of_a_file(main, tmp_path, capsys, place):
+    (tmp_path / place).mkdir(parents=True)
+    assert main("run", "tiny-one", "--out", tmp_path) == 1
+    assert re.search(rf"^error: {re.escape(str(tmp_path / place))}: (Is a directory|Permission denied)$", capsys.readouterr().err, re.M)
+    assert files(tmp_path) == ([place] if place.endswith(".npz") else [])
+
+
+@pytest.mark.parametrize("aim", ["tiny-two", "nowhere", "tiny-one"])
+def test_a_symbolic_link_in_the_place_of_a_folder(main, tmp_path, capsys, aim):
+    """To another experiment's folder, where the two would overwrite each other; to nothing; to itself."""
+    (tmp_path / "tiny-two").mkdir()
+    (tmp_path / "tiny-one").symlink_to(aim)
+    assert main("run", "tiny-one", "tiny-two", "--out", tmp_path) == 2
+    assert f"{tmp_path / 'tiny-one'} is a symbolic link, wanted a folder" in capsys.readouterr().err
+    assert list((tmp_path / "tiny-two").iterdir()) == []
+
+
+def test_a_symbolic_link_in_the_place_of_a_file(main, tmp_path, capsys):
+    """One to itself can be neither read nor used; one to another job's file is replaced, and that file is not touched."""
+    assert main("run", "tiny-one", "--seeds", 4, "--out", tmp_path) == 0
+    first, second = (tmp_path / "tiny-one" / f"seeds-{block}.npz" for block in ("0000-0001", "0002-0003"))
+    kept = first.read_bytes()
+    second.unlink()
+    second.symlink_to(first.name)
+    assert main("run", "tiny-one", "--seeds", 4, "--out", tmp_path) == 0
+    assert not second.is_symlink() and first.read_bytes() == kept and len(second.read_bytes()) > 0
+    second.unlink()
+    second.symlink_to(second.name)
+    assert main("run", "tiny-one", "--seeds", 4, "--out", tmp_path) == 1
+    assert re.search(rf"^error: {re.escape(str(second))}: ", capsys.readouterr().err, re.M)
 
 
 def test_failing_jobs_stop_no_others(main, tmp_path, capsys):
@@ -359,6 +445,12 @@ def test_list(main, capsys):
     assert [line.split()[0] for line in lines] == [one.name for one in tiny.EXPERIMENTS]
     assert main("list", "tables", "--seeds", "5") == 0
     assert re.fullmatch(r"learning +tables +§2\.2 +4 jobs +0\.1 min  tabular Q-learning on map 3\n", capsys.readouterr().out)
+
+
+def test_list_is_told_a_number_that_makes_no_sense(capsys):
+    with pytest.raises(SystemExit):
+        command.main(["list", "--seeds", "99999999999"])
+    assert "--seeds: 99999999999 is no number from 1 to 10000" in capsys.readouterr().err
 
 
 def test_publish_joins_the_blocks(main, tmp_path, monkeypatch, capsys):

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from patience import HANG
 
 ROOT = Path(__file__).parent.parent
 SCRIPT = ROOT / "tools" / "make_venv.py"
@@ -27,7 +28,7 @@ def project(tmp_path):
 def call(project, **environment):
     """Run the script as make does; its exit status and the lines it wrote to stderr."""
     command = [sys.executable, str(project / "tools" / "make_venv.py")]
-    result = subprocess.run(command, env=os.environ | environment, capture_output=True, encoding="utf-8", timeout=300)
+    result = subprocess.run(command, env=os.environ | environment, capture_output=True, encoding="utf-8", timeout=HANG)
     return result.returncode, result.stderr.splitlines()
 
 
@@ -81,7 +82,7 @@ def test_no_network_is_told_so(script, project):
     """What the real pip says where nobody listens, without making an environment for it first."""
     nowhere = {"PIP_CONFIG_FILE": os.devnull, "PIP_FIND_LINKS": "", "PIP_INDEX_URL": "http://127.0.0.1:9/", "PIP_RETRIES": "0"}
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "numpy"]
-    result = subprocess.run(command, cwd=project, env=os.environ | nowhere, capture_output=True, encoding="utf-8", timeout=300)
+    result = subprocess.run(command, cwd=project, env=os.environ | nowhere, capture_output=True, encoding="utf-8", timeout=HANG)
     assert result.returncode != 0
     assert script.explain(result.stderr).startswith("The packages could not be downloaded: check the network")
 

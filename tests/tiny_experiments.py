@@ -2,11 +2,12 @@
 
 import os
 import signal
-import time
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from patience import until
 
 from distral_lite import q_learning
 from distral_lite.experiments import Claim, Experiment
@@ -19,7 +20,6 @@ KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # on Windows either ends a pr
 @dataclass(frozen=True)
 class Config:
     numbers: int = 4  # values a run
-    pause: float = 0.0  # seconds a job takes
     diary: str = ""  # a folder in which every job that begins leaves a file
     fails: bool = False
     kills: bool = False  # the job kills its own process
@@ -27,13 +27,20 @@ class Config:
 
 def train(tasks, config, seeds):
     if config.diary:
-        Path(config.diary, f"{min(seeds)}-{config.numbers}-{os.getpid()}-{time.monotonic_ns()}").touch()
+        Path(config.diary, f"{min(seeds)}-{config.numbers}-{os.getpid()}-{uuid.uuid4().hex}").touch()
+        wait_at_the_gate(config.diary)
     if config.fails:
         raise RuntimeError("this experiment always fails")
     if config.kills:
-        os.kill(os.getpid(), KILL)
-    time.sleep(config.pause)
+        os.kill(os.getpid(), signal.SIGKILL)
     return np.stack([np.random.default_rng(seed).normal(size=config.numbers) for seed in seeds])
+
+
+def wait_at_the_gate(diary):
+    """Where TINY_GATE names a file: once more than TINY_FREE jobs have begun, a job goes on only when that file is there."""
+    gate = os.environ.get("TINY_GATE")
+    if gate and len(os.listdir(diary)) > int(os.environ["TINY_FREE"]):
+        until(lambda: os.path.exists(gate), "the gate to open")
 
 
 def measure(run, tasks, config):
@@ -57,9 +64,9 @@ def tiny(name, measure=measure, **settings):
     return Experiment(name, train=train, config=Config(**settings), tasks=(5,), measure=measure, **about)
 
 
-def slow(diary="", pause=0.3):
-    """Two experiments whose jobs take a moment, so that something can happen while they run."""
-    return tiny("slow-one", pause=pause, diary=diary), tiny("slow-two", numbers=5, pause=pause, diary=diary)
+def gated(diary=""):
+    """Two experiments whose jobs can be made to wait, so that something can happen while they run."""
+    return tiny("gated-one", diary=diary), tiny("gated-two", numbers=5, diary=diary)
 
 
 def largest(stored):
@@ -83,7 +90,7 @@ LEARNING = Experiment(
 EXPERIMENTS = (
     tiny("tiny-one"),
     tiny("tiny-two", numbers=3),
-    *slow(os.environ.get("TINY_DIARY", ""), float(os.environ.get("TINY_PAUSE", "0.3"))),
+    *gated(os.environ.get("TINY_DIARY", "")),
     tiny("failing", fails=True),
     tiny("killing", kills=True),
     tiny("shapeless", measure=measure_wrongly),

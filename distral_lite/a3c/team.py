@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from multiprocessing import connection, resource_tracker
 from typing import Any
@@ -16,10 +18,11 @@ from distral_lite.a3c.worker import work
 
 PATIENCE = 10.0  # seconds that a worker told to stop may take before it is ended
 POLL = 0.05  # seconds between two looks at the workers
+SUSPENDED = 40  # looks in a row that find a worker suspended: then it is given up (Control-Z suspends the parent too, and its looks)
 
 
 class WorkerError(RuntimeError):
-    """A worker process failed or died. The others have been stopped."""
+    """A worker process failed, died or was suspended. The others have been stopped."""
 
 
 class Team:
@@ -38,6 +41,7 @@ class Team:
         self.records: dict[int, Record] = {}
         self._pipes: dict[int, Any] = {}
         self._ready = 0
+        self._suspended: Counter[int] = Counter()
 
     def __enter__(self) -> Team:
         """Starts all workers. They block the keyboard's interrupt from birth on: it reaches the whole group, and is the parent's affair."""
@@ -58,17 +62,15 @@ class Team:
         return self
 
     def __exit__(self, *_: Any) -> None:
-        """Ends whoever is still there, gently, then not, and waits until they are gone."""
+        """Ends whoever is still there, and waits until they are gone."""
         self._shared.phase.fill_(STOP)
         if len(self.records) == self._config.workers:
             for process in self.processes:
                 process.join(PATIENCE)  # they have said all and are on their way out
-        for end in ("terminate", "kill"):
-            living = [process for process in self.processes if process.is_alive()]
-            for process in living:
-                getattr(process, end)()
-            for process in living:
-                process.join(2.0)
+        for process in self.processes:
+            process.kill()  # one that is still importing, or suspended, hears nothing else
+        for process in self.processes:
+            process.join(PATIENCE)
         for pipe in self._pipes.values():
             pipe.close()
 
@@ -80,25 +82,31 @@ class Team:
             patience: in seconds.
 
         Raises:
-            WorkerError: a worker died or raised an exception.
+            WorkerError: a worker died, was suspended or raised an exception.
         """
         end = time.monotonic() + patience
         while len(self.records) < self._config.workers and time.monotonic() < end:
             pending = {pipe: worker for worker, pipe in self._pipes.items() if worker not in self.records}
             for pipe in connection.wait(list(pending), POLL):
                 self._hear(pending[pipe], pipe)
+            self._refuse_suspended()
             look()
+
+    def stop(self, look: Callable[[], None]) -> None:
+        """Tells the workers to stop and waits, for `PATIENCE` at most, for what they have learned; not before all have begun to."""
+        began = int(self._shared.phase) == WORK
+        self._shared.phase.fill_(STOP)
+        if began:
+            self.attend(look, PATIENCE)
 
     def _hear(self, worker: int, pipe: Any) -> None:
         """Takes a worker's message. A dead worker's pipe is closed by the system, and that is heard as well."""
-        who = f"a3c.train: worker {worker} of {self._config.workers}"
         try:
             kind, content = pipe.recv()
         except (EOFError, OSError):
-            steps = f"after {int(self._shared.steps.sum())} of {self._config.steps} steps"
-            raise WorkerError(f"{who} died {steps} ({self._cause(worker)}); the others were stopped.") from None
+            raise self._error(worker, f"died {self._when()} ({self._cause(worker)}); the others were stopped.") from None
         if kind == "failed":
-            raise WorkerError(f"{who} raised an exception; the others were stopped. Its words:\n{content}")
+            raise self._error(worker, f"raised an exception; the others were stopped. Its words:\n{content}")
         if kind == "ready":
             self._ready += 1
             if self._ready == self._config.workers and int(self._shared.phase) == WAIT:
@@ -106,15 +114,46 @@ class Team:
         else:
             self.records[worker] = content
 
+    def _refuse_suspended(self) -> None:
+        """A suspended worker sends nothing and closes nothing: without this, its record would be waited for in vain."""
+        for worker, process in enumerate(self.processes):
+            waiting = worker not in self.records and suspended(process.pid)
+            self._suspended[worker] = self._suspended[worker] + 1 if waiting else 0
+            if self._suspended[worker] > SUSPENDED:
+                raise self._error(worker, f"was suspended {self._when()} and does not go on; all were ended.")
+
+    def _error(self, worker: int, words: str) -> WorkerError:
+        return WorkerError(f"a3c.train: worker {worker} of {self._config.workers} {words}")
+
+    def _when(self) -> str:
+        return f"after {int(self._shared.steps.sum())} of {self._config.steps} steps"
+
     def _cause(self, worker: int) -> str:
         """Why a worker's process ended, in words."""
         process = self.processes[worker]
-        process.join(2.0)
+        process.join(PATIENCE)
         code = process.exitcode
         if code is not None and code < 0:
             return f"killed by signal {-code}, {signal.Signals(-code).name}"
         hint = "" if self._ready == self._config.workers else "; in a script, call train under `if __name__ == '__main__':`"
         return f"exit code {code}{hint}"
+
+
+def suspended(child: int) -> bool:
+    """Whether a child process is suspended (by SIGSTOP, say), as far as the system tells: not on Windows, nor on macOS before Python 3.13.
+
+    Args:
+        child: its number.
+
+    Returns:
+        False also where it has ended.
+    """
+    if not hasattr(os, "waitid"):
+        return False
+    try:
+        return os.waitid(os.P_PID, child, os.WSTOPPED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:
+        return False
 
 
 @contextlib.contextmanager

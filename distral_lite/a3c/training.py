@@ -11,8 +11,8 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from distral_lite import lanes, networks
-from distral_lite.a3c.state import STOP, Agent, Config, History, Record, Run, share
-from distral_lite.a3c.team import PATIENCE, Team
+from distral_lite.a3c.state import Agent, Config, History, Record, Run, share
+from distral_lite.a3c.team import Team
 
 
 @lanes.checked
@@ -32,10 +32,12 @@ def train(
         progress: show a progress bar.
 
     Returns:
-        What was learned and how. Interrupting the kernel stops the workers and returns what there is by then.
+        What was learned and how. Interrupting the kernel stops the workers and returns what there is by then: nothing learned, and at
+        once, while they are still importing.
 
     Raises:
-        WorkerError: a worker died (it ran out of memory, say, or was killed) or raised an exception. No process is left behind.
+        WorkerError: a worker died (it ran out of memory, say, or was killed), was suspended for seconds (by SIGSTOP) or raised an
+            exception. No process is left behind.
         ValueError: tasks that do not fit together, continuous actions, tables where states are not numbered.
     """
     # (This world steps nowhere: it knows the sizes, and refuses here what would fail there.)
@@ -55,8 +57,7 @@ def train(
         try:
             team.attend(look)
         except KeyboardInterrupt:
-            shared.phase.fill_(STOP)
-            team.attend(look, PATIENCE)
+            team.stop(look)
         kept[int(shared.steps.sum())] = Agent(*(networks.copy(network) for network in shared.agent))
     return _run(kept, team.records, world)
 

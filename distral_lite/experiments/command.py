@@ -19,6 +19,8 @@ from distral_lite.experiments import catalogue, executors, publishing, reporting
 from distral_lite.experiments.experiment import Claim, Experiment
 from distral_lite.experiments.jobs import plan
 
+MOST = 10_000  # seeds, or jobs at once: the names of the files count the seeds in four digits
+
 
 class Mistake(Exception):
     """A command that makes no sense; the text says why."""
@@ -39,8 +41,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (Mistake, executors.Unreachable) as mistake:
         print(f"error: {mistake}", file=sys.stderr)
         return 2
-    except (runner.Stopped, publishing.Refused, results.Damaged) as trouble:
+    except (runner.Stopped, executors.Gone, publishing.Refused, results.Damaged) as trouble:
         print(f"error: {trouble}", file=sys.stderr)
+        return 1
+    except OSError as trouble:
+        if trouble.filename is None:
+            raise
+        print(f"error: {trouble.filename}: {trouble.strerror}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("interrupted: every finished job is kept; run the same command to go on", file=sys.stderr)
@@ -127,10 +134,12 @@ def _catalogue(module: str | None) -> tuple[Sequence[Experiment], Sequence[Claim
     """The shipped catalogue, or the EXPERIMENTS and CLAIMS of a module of the user's."""
     if module is None:
         return catalogue.load()
+    if not all(part.isidentifier() for part in module.split(".")):
+        raise Mistake(f"--catalogue {module}: wanted the name of a module, such as mine for a file mine.py whose folder is on PYTHONPATH")
     try:
         return catalogue.gather([importlib.import_module(module)])
     except ModuleNotFoundError as error:
-        if error.name != module:
+        if not f"{module}.".startswith(f"{error.name}."):  # the module is there, and imports what is not
             raise
         raise Mistake(f"--catalogue {module}: no such module; is its folder on PYTHONPATH?") from error
     except ValueError as error:
@@ -142,6 +151,8 @@ def _folder(name: str, experiments: Sequence[Experiment]) -> Path:
     folder = Path(name)
     try:
         for experiment in experiments:
+            if (folder / experiment.name).is_symlink():  # two experiments in one folder would overwrite each other's files
+                raise Mistake(f"--out {folder}: {folder / experiment.name} is a symbolic link, wanted a folder or nothing there")
             (folder / experiment.name).mkdir(parents=True, exist_ok=True)
             trial = folder / experiment.name / f".writable{results.PARTIAL}"
             trial.touch()
@@ -152,9 +163,9 @@ def _folder(name: str, experiments: Sequence[Experiment]) -> Path:
 
 
 def _whole(text: str) -> int:
-    """A whole number of at least 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is no number of at least 1")
+    """A whole number from 1 to MOST."""
+    if not (text.isdecimal() and len(text) <= len(str(MOST)) and 1 <= int(text) <= MOST):
+        raise argparse.ArgumentTypeError(f"{text} is no number from 1 to {MOST}")
     return int(text)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -13,11 +14,14 @@ from multiprocessing import connection
 from typing import NamedTuple
 
 RETRIES = 3  # times that Dask gives a job of a lost worker to another
-PATIENCE = "10s"  # for a scheduler to answer
 
 
 class Unreachable(Exception):
     """There is no cluster to run on; the text says why."""
+
+
+class Gone(Exception):
+    """The cluster's scheduler ended in the middle of the work."""
 
 
 class Crew(NamedTuple):
@@ -62,20 +66,28 @@ def cluster(address: str) -> Iterator[Crew]:
         address: like "tcp://10.0.0.1:8786", as `dask scheduler` prints it.
 
     Raises:
-        Unreachable: Dask is not installed, or nothing answers.
+        Unreachable: Dask is not installed, or nothing answers for as long as Dask's setting distributed.comm.timeouts.connect says.
+        Gone: the scheduler ended while it was needed.
     """
     try:
         from distributed import Client
     except ImportError as error:
         raise Unreachable("--scheduler needs Dask: pip install 'distral_lite[cluster]'") from error
     try:
-        client = Client(address, timeout=PATIENCE, set_as_default=False)
+        client = Client(address, set_as_default=False)
     except (OSError, ValueError) as error:  # a TimeoutError is an OSError
         raise Unreachable(f"--scheduler {address}: no Dask scheduler answers there ({error})") from error
     with client:
         executor = client.get_executor(pure=False, retries=RETRIES)
         try:
             yield Crew(executor, lambda: max(1, sum(client.nthreads().values())), f"the cluster at {address}")
+        except Exception as error:
+            severed = isinstance(error, OSError) and error.filename is None  # a connection, no file
+            if client.status == "running" and not severed:
+                raise
+            logging.getLogger("distributed.client").disabled = True  # it would tell of its vain search, with a traceback
+            words = "Every finished job is kept; start a scheduler and run the same command to go on"
+            raise Gone(f"the scheduler is gone: nothing answers at {address} any more. {words}") from error
         finally:
             executor.shutdown(wait=False)
 

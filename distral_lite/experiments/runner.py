@@ -38,10 +38,11 @@ def run(jobs: list[Job], folder: Path, crew: Crew, progress: bool = True) -> lis
 
     Raises:
         Stopped: the disk is full, the workers are lost. All finished jobs are kept.
+        OSError: a result's file, or that of the claims, cannot be read (a folder in its place, say).
         KeyboardInterrupt: likewise.
     """
-    claims, running, failed = Claims(folder), {}, []
     todo = [job for job in jobs if not _settled(job, folder, tell=True)]
+    claims, running, failed = Claims(folder), {}, []
     left = sum(job.seconds for job in todo)
     print(f"{len(jobs)} jobs, {len(jobs) - len(todo)} done, {len(todo)} to do on {crew.name}", flush=True)
     layout = "{percentage:3.0f}% |{bar}| {postfix[0]} of {postfix[1]} jobs, {elapsed} gone, {remaining} left"
