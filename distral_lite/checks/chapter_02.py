@@ -12,10 +12,21 @@ from distral_lite.checks.exercise import Choice, Exercise, Mistake
 
 # ---- 2.1 the update
 
-STEP = ("q", "state", "action", "reward", "next_state", "terminal", "learning_rate", "discount")
+STEP = (
+    "q",
+    "state",
+    "action",
+    "reward",
+    "next_state",
+    "terminal",
+    "learning_rate",
+    "discount",
+)
 
 
-def update_table(q, state, action, reward, next_state, terminal, learning_rate, discount):
+def update_table(
+    q, state, action, reward, next_state, terminal, learning_rate, discount
+):
     """The table [S, A] after one transition: Q(S, A) + alpha * (R + gamma * max_a Q(S', a) - Q(S, A)) in its place (2.17).
 
     A terminal transition has no future; the table that was passed in is left alone.
@@ -31,19 +42,59 @@ def _update_inputs(generator: np.random.Generator) -> list[dict[str, Any]]:
     cases = [
         (by_hand, 0, 0, -0.1, 1, False, 0.5, 0.99),  # worked by hand in the chapter
         (by_hand, 0, 1, 1.0, 1, True, 0.5, 0.99),  # into the goal
-        ([[-3.0, -1.0], [-4.0, -2.0]], 0, 0, -0.1, 1, False, 0.25, 0.9),  # every value below zero
-        ([[0.3, -0.6], [0.2, 0.8]], 1, 0, -0.6, 1, False, 0.1, 0.95),  # a move that leads back to where it began
+        (
+            [[-3.0, -1.0], [-4.0, -2.0]],
+            0,
+            0,
+            -0.1,
+            1,
+            False,
+            0.25,
+            0.9,
+        ),  # every value below zero
+        (
+            [[0.3, -0.6], [0.2, 0.8]],
+            1,
+            0,
+            -0.6,
+            1,
+            False,
+            0.1,
+            0.95,
+        ),  # a move that leads back to where it began
     ]
     for scale in (0, 0, 1, 3, 6):
-        (s, n), a, (alpha, gamma) = generator.integers(4, size=2), generator.integers(3), generator.random(2)
+        (s, n), a, (alpha, gamma) = (
+            generator.integers(4, size=2),
+            generator.integers(3),
+            generator.random(2),
+        )
         table, reward = 10.0**scale * generator.normal(size=(4, 3)), generator.normal()
-        cases.append((table, int(s), int(a), float(reward), int(n), scale == 3, float(alpha), float(gamma)))
-    return [dict(zip(STEP, (torch.as_tensor(q, dtype=torch.float64), *rest), strict=True)) for q, *rest in cases]
+        cases.append(
+            (
+                table,
+                int(s),
+                int(a),
+                float(reward),
+                int(n),
+                scale == 3,
+                float(alpha),
+                float(gamma),
+            )
+        )
+    return [
+        dict(zip(STEP, (torch.as_tensor(q, dtype=torch.float64), *rest), strict=True))
+        for q, *rest in cases
+    ]
 
 
 def _show_update(given: dict[str, Any]) -> str:
     q, s, a, r, n, terminal, alpha, gamma = given.values()
-    table = f"Q = {q.tolist()}" if q.numel() < 5 else f"a table of {q.shape[0]} states and {q.shape[1]} actions"
+    table = (
+        f"Q = {q.tolist()}"
+        if q.numel() < 5
+        else f"a table of {q.shape[0]} states and {q.shape[1]} actions"
+    )
     return f"{table}, S = {s}, A = {a}, R = {r:.3g}, S' = {n}{', terminal' * terminal}, α = {alpha:.3g}, γ = {gamma:.3g}"
 
 
@@ -52,19 +103,38 @@ def _writes(value: Callable[..., Any]) -> Callable[..., Tensor]:
 
     def wrong(q, state, action, reward, next_state, terminal, learning_rate, discount):
         new = q.clone()
-        new[state, action] = value(q, state, action, reward, next_state, 1.0 - terminal, learning_rate, discount)
+        new[state, action] = value(
+            q,
+            state,
+            action,
+            reward,
+            next_state,
+            1.0 - terminal,
+            learning_rate,
+            discount,
+        )
         return new
 
     return wrong
 
 
-def _bootstraps(future: Callable[..., Any]) -> Callable[..., Tensor]:  # future(q, s, a, s') stands for max_a Q(S', a)
-    return _writes(lambda q, s, a, r, n, alive, alpha, gamma: q[s, a] + alpha * (r + alive * gamma * future(q, s, a, n) - q[s, a]))
+def _bootstraps(
+    future: Callable[..., Any],
+) -> Callable[..., Tensor]:  # future(q, s, a, s') stands for max_a Q(S', a)
+    return _writes(
+        lambda q, s, a, r, n, alive, alpha, gamma: (
+            q[s, a] + alpha * (r + alive * gamma * future(q, s, a, n) - q[s, a])
+        )
+    )
 
 
-def _updates_whole_state(q, state, action, reward, next_state, terminal, learning_rate, discount):
+def _updates_whole_state(
+    q, state, action, reward, next_state, terminal, learning_rate, discount
+):
     new = q.clone()
-    new[state] += learning_rate * (reward + (1 - terminal) * discount * q[next_state].max() - q[state])
+    new[state] += learning_rate * (
+        reward + (1 - terminal) * discount * q[next_state].max() - q[state]
+    )
     return new
 
 
@@ -74,11 +144,19 @@ UPDATE = Exercise(
     _update_inputs,
     (
         Mistake(
-            _writes(lambda q, s, a, r, n, alive, alpha, gamma: q[s, a] + alpha * (r + gamma * q[n].max() - q[s, a])),
+            _writes(
+                lambda q, s, a, r, n, alive, alpha, gamma: (
+                    q[s, a] + alpha * (r + gamma * q[n].max() - q[s, a])
+                )
+            ),
             "You bootstrap through the goal: after a terminal transition there is no next action, so the target is R alone.",
         ),
         Mistake(
-            _writes(lambda q, s, a, r, n, alive, alpha, gamma: q[s, a] + alpha * (alive * (r + gamma * q[n].max()) - q[s, a])),
+            _writes(
+                lambda q, s, a, r, n, alive, alpha, gamma: (
+                    q[s, a] + alpha * (alive * (r + gamma * q[n].max()) - q[s, a])
+                )
+            ),
             "At the end of an episode you drop the reward together with the future. The last step is paid; only γ max Q(S', a) goes.",
         ),
         Mistake(
@@ -94,15 +172,27 @@ UPDATE = Exercise(
             "You average over the actions of S'. That is the target for an agent which acts at random for ever; (2.17) has the maximum.",
         ),
         Mistake(
-            _writes(lambda q, s, a, r, n, alive, alpha, gamma: r + alive * gamma * q[n].max()),
+            _writes(
+                lambda q, s, a, r, n, alive, alpha, gamma: (
+                    r + alive * gamma * q[n].max()
+                )
+            ),
             "You go all the way to the target, as if α were 1. Move a fraction α of the way: old + α (target − old).",
         ),
         Mistake(
-            _writes(lambda q, s, a, r, n, alive, alpha, gamma: q[s, a] + alpha * (r + alive * gamma * q[n].max())),
+            _writes(
+                lambda q, s, a, r, n, alive, alpha, gamma: (
+                    q[s, a] + alpha * (r + alive * gamma * q[n].max())
+                )
+            ),
             "You add α times the target, not α times the error: − Q(S, A) is missing in the bracket, so the table grows without end.",
         ),
         Mistake(
-            _writes(lambda q, s, a, r, n, alive, alpha, gamma: alpha * q[s, a] + (1 - alpha) * (r + alive * gamma * q[n].max())),
+            _writes(
+                lambda q, s, a, r, n, alive, alpha, gamma: (
+                    alpha * q[s, a] + (1 - alpha) * (r + alive * gamma * q[n].max())
+                )
+            ),
             "α and 1 − α are swapped: α weighs what is new, 1 − α what was known.",
         ),
         Mistake(
@@ -128,7 +218,10 @@ def _greedy_inputs(generator: np.random.Generator) -> list[dict[str, Any]]:
         (generator.normal(size=(6, 4)), 0.764),
         (generator.integers(3, size=(2, 5, 4)), 0.5),  # [R, K, A], with ties
     ]
-    return [{"q": torch.as_tensor(q, dtype=torch.float64), "epsilon": epsilon} for q, epsilon in cases]
+    return [
+        {"q": torch.as_tensor(q, dtype=torch.float64), "epsilon": epsilon}
+        for q, epsilon in cases
+    ]
 
 
 def _first(q: Tensor) -> Tensor:
@@ -153,11 +246,16 @@ EPSILON_GREEDY = Exercise(
             "Of tied actions you take the first: on an untouched table the agent would do little but action 0. Share 1 − ε among the best.",
         ),
         Mistake(
-            lambda q, epsilon: epsilon / (q.shape[-1] - 1) * (1 - _first(q)) + (1 - epsilon) * _first(q),
+            lambda q, epsilon: (
+                epsilon / (q.shape[-1] - 1) * (1 - _first(q))
+                + (1 - epsilon) * _first(q)
+            ),
             "You leave the best action out of the random draw. It is made from all A actions, so each gets ε/A; and ties share 1 − ε.",
         ),
         Mistake(
-            lambda q, epsilon: epsilon / q.shape[-1] * (1 - _best(q)) + (1 - epsilon) * _share(q),
+            lambda q, epsilon: (
+                epsilon / q.shape[-1] * (1 - _best(q)) + (1 - epsilon) * _share(q)
+            ),
             "Your row does not sum to one: the best action is also drawn when the agent explores. Add its ε/A to the 1 − ε.",
         ),
         Mistake(
@@ -169,11 +267,18 @@ EPSILON_GREEDY = Exercise(
             "ε and 1 − ε are swapped: ε is the share of random actions.",
         ),
         Mistake(
-            lambda q, epsilon: epsilon / q.shape[-1] + (1 - epsilon) * (best := (q == q.max()).to(q.dtype)) / best.sum(-1, keepdim=True),
+            lambda q, epsilon: (
+                epsilon / q.shape[-1]
+                + (1 - epsilon)
+                * (best := (q == q.max()).to(q.dtype))
+                / best.sum(-1, keepdim=True)
+            ),
             "You look for the largest value of the whole table. Every state has its own best action: maximum over the last axis only.",
         ),
         Mistake(
-            lambda q, epsilon: epsilon * torch.softmax(q, -1) + (1 - epsilon) * _share(q),
+            lambda q, epsilon: (
+                epsilon * torch.softmax(q, -1) + (1 - epsilon) * _share(q)
+            ),
             "Your exploration prefers actions that look good (a softmax). In ε-greedy it is blind: ε/A for every action.",
         ),
     ),
@@ -185,10 +290,14 @@ EPSILON_GREEDY = Exercise(
 LOG = ("state", "action", "reward", "next_state", "terminal", "truncated")
 
 
-def learn_from_log(q, state, action, reward, next_state, terminal, truncated, learning_rate, discount):
+def learn_from_log(
+    q, state, action, reward, next_state, terminal, truncated, learning_rate, discount
+):
     """Q-learning (2.17) over a recorded log of T transitions (six lists), in their order: the table [S, A] after the last of them."""
     q = q.clone()
-    for s, a, r, s_next, ended in zip(state, action, reward, next_state, terminal, strict=True):
+    for s, a, r, s_next, ended in zip(
+        state, action, reward, next_state, terminal, strict=True
+    ):
         target = r if ended else r + discount * q[s_next].max()
         q[s, a] += learning_rate * (target - q[s, a])
     return q
@@ -197,12 +306,30 @@ def learn_from_log(q, state, action, reward, next_state, terminal, truncated, le
 def _loop(future: Callable[..., Any], skip: bool = False) -> Callable[..., Tensor]:
     """A wrong loop: `future(q, t, log)` is what comes after step t; with `skip` the truncated transitions are left out."""
 
-    def wrong(q, state, action, reward, next_state, terminal, truncated, learning_rate, discount):
-        log = dict(zip(LOG, (state, action, reward, next_state, terminal, truncated), strict=True))
+    def wrong(
+        q,
+        state,
+        action,
+        reward,
+        next_state,
+        terminal,
+        truncated,
+        learning_rate,
+        discount,
+    ):
+        log = dict(
+            zip(
+                LOG,
+                (state, action, reward, next_state, terminal, truncated),
+                strict=True,
+            )
+        )
         q = q.clone()
         for t in range(len(state)):
             if not (skip and truncated[t]):
-                q[state[t], action[t]] += learning_rate * (reward[t] + discount * future(q, t, log) - q[state[t], action[t]])
+                q[state[t], action[t]] += learning_rate * (
+                    reward[t] + discount * future(q, t, log) - q[state[t], action[t]]
+                )
         return q
 
     return wrong
@@ -213,14 +340,32 @@ def _own_row(q: Tensor, t: int, log: dict[str, Any]) -> Any:
 
 
 def _log_inputs(generator: np.random.Generator) -> list[dict[str, Any]]:
-    def case(steps: list[tuple[int, int, float, int, bool, bool]], q: Any, learning_rate: float, discount: float) -> dict[str, Any]:
-        columns = {name: list(column) for name, column in zip(LOG, zip(*steps, strict=True), strict=True)}
-        return {"q": torch.as_tensor(q, dtype=torch.float64), **columns, "learning_rate": learning_rate, "discount": discount}
+    def case(
+        steps: list[tuple[int, int, float, int, bool, bool]],
+        q: Any,
+        learning_rate: float,
+        discount: float,
+    ) -> dict[str, Any]:
+        columns = {
+            name: list(column)
+            for name, column in zip(LOG, zip(*steps, strict=True), strict=True)
+        }
+        return {
+            "q": torch.as_tensor(q, dtype=torch.float64),
+            **columns,
+            "learning_rate": learning_rate,
+            "discount": discount,
+        }
 
     def walk(length: int) -> list[tuple[int, int, float, int, bool, bool]]:
         steps, s, age = [], int(generator.integers(6)), 0
         for _ in range(length):
-            a, n, age, ended = int(generator.integers(2)), int(generator.integers(6)), age + 1, bool(generator.random() < 0.15)
+            a, n, age, ended = (
+                int(generator.integers(2)),
+                int(generator.integers(6)),
+                age + 1,
+                bool(generator.random() < 0.15),
+            )
             cut = age == 4 and not ended
             steps.append((s, a, float(generator.normal()), n, ended, cut))
             s, age = (int(generator.integers(6)), 0) if ended or cut else (n, age)
@@ -228,15 +373,30 @@ def _log_inputs(generator: np.random.Generator) -> list[dict[str, Any]]:
 
     table = [[0.0, 0.0], [0.5, 0.2], [4.0, 0.0], [0.0, 0.0]]
     return [
-        case([(0, 0, -0.1, 1, False, True), (2, 1, 0.9, 3, True, False)], table, 1.0, 0.99),  # cut at state 1, begun again in state 2
-        case([(0, 0, -0.1, 1, False, False), (1, 0, 1.0, 3, True, False)], table, 0.5, 0.9),
-        *(case(walk(60), generator.normal(size=(6, 2)), learning_rate, 0.95) for learning_rate in (1.0, 0.3)),
+        case(
+            [(0, 0, -0.1, 1, False, True), (2, 1, 0.9, 3, True, False)],
+            table,
+            1.0,
+            0.99,
+        ),  # cut at state 1, begun again in state 2
+        case(
+            [(0, 0, -0.1, 1, False, False), (1, 0, 1.0, 3, True, False)],
+            table,
+            0.5,
+            0.9,
+        ),
+        *(
+            case(walk(60), generator.normal(size=(6, 2)), learning_rate, 0.95)
+            for learning_rate in (1.0, 0.3)
+        ),
     ]
 
 
 def _show_log(given: dict[str, Any]) -> str:
     steps = f"{len(given['state'])} transitions, {sum(given['terminal'])} terminal and {sum(given['truncated'])} cut by the clock"
-    return f"a log of {steps}, α = {given['learning_rate']:g}, γ = {given['discount']:g}"
+    return (
+        f"a log of {steps}, α = {given['learning_rate']:g}, γ = {given['discount']:g}"
+    )
 
 
 REPAIR = Exercise(
@@ -245,11 +405,19 @@ REPAIR = Exercise(
     _log_inputs,
     (
         Mistake(
-            _loop(lambda q, t, log: 0.0 if log["terminal"][t] else q[[*log["state"][1:], log["next_state"][-1]][t]].max()),
+            _loop(
+                lambda q, t, log: (
+                    0.0
+                    if log["terminal"][t]
+                    else q[[*log["state"][1:], log["next_state"][-1]][t]].max()
+                )
+            ),
             "This does what the printed loop does. After a time-out, which state stands in the row below?",
         ),
         Mistake(
-            _loop(lambda q, t, log: 0.0 if log["truncated"][t] else _own_row(q, t, log)),
+            _loop(
+                lambda q, t, log: 0.0 if log["truncated"][t] else _own_row(q, t, log)
+            ),
             "You let a time-out end the world. The state at which the clock stops keeps its worth, and it is in the log: next_state.",
         ),
         Mistake(
@@ -261,7 +429,13 @@ REPAIR = Exercise(
             "S' comes from its own row now, but the terminal test is gone: a goal has no future.",
         ),
         Mistake(
-            _loop(lambda q, t, log: 0.0 if log["terminal"][t] else q[log["next_state"][t], [*log["action"][1:], 0][t]]),
+            _loop(
+                lambda q, t, log: (
+                    0.0
+                    if log["terminal"][t]
+                    else q[log["next_state"][t], [*log["action"][1:], 0][t]]
+                )
+            ),
             "You take the action that the log shows next. That values the agent that wrote the log; (2.17) wants the best action of S'.",
         ),
     ),
@@ -300,7 +474,9 @@ def _mix(greedy: Tensor, random: Tensor, epsilon: float) -> Tensor:
 
 def _solve(matrix: Tensor, right: Tensor | None = None) -> Tensor:
     right = torch.ones(len(matrix), dtype=matrix.dtype) if right is None else right
-    return torch.linalg.solve(torch.eye(len(matrix), dtype=matrix.dtype) - matrix, right)
+    return torch.linalg.solve(
+        torch.eye(len(matrix), dtype=matrix.dtype) - matrix, right
+    )
 
 
 def _steps_inputs(generator: np.random.Generator) -> list[dict[str, Any]]:
@@ -312,8 +488,12 @@ def _steps_inputs(generator: np.random.Generator) -> list[dict[str, Any]]:
         random[0, 0] = 0.5  # the wall
         cases.append({"greedy": greedy, "random": random, "epsilon": epsilon})
     for states, epsilon in ((3, 0.1), (8, 0.6)):
-        rows = torch.from_numpy(generator.dirichlet(np.ones(states + 1), size=(2, states)))[..., :states]
-        cases.append({"greedy": rows[0].clone(), "random": rows[1].clone(), "epsilon": epsilon})
+        rows = torch.from_numpy(
+            generator.dirichlet(np.ones(states + 1), size=(2, states))
+        )[..., :states]
+        cases.append(
+            {"greedy": rows[0].clone(), "random": rows[1].clone(), "epsilon": epsilon}
+        )
     return cases
 
 
@@ -323,7 +503,9 @@ STEPS = Exercise(
     _steps_inputs,
     (
         Mistake(
-            lambda greedy, random, epsilon: (1 - epsilon) * _solve(greedy) + epsilon * _solve(random),
+            lambda greedy, random, epsilon: (
+                (1 - epsilon) * _solve(greedy) + epsilon * _solve(random)
+            ),
             "You mix two durations: a coin tossed once an episode. ε-greedy tosses it at every step: mix the matrices, then solve.",
         ),
         Mistake(
@@ -339,7 +521,9 @@ STEPS = Exercise(
             "You solved with the transposed matrix: that counts visits to each state, over all starts. Rows say where a step leads.",
         ),
         Mistake(
-            lambda greedy, random, epsilon: _solve(matrix := _mix(greedy, random, epsilon), 1 - matrix.sum(-1)),
+            lambda greedy, random, epsilon: _solve(
+                matrix := _mix(greedy, random, epsilon), 1 - matrix.sum(-1)
+            ),
             "With the probability of ending on the right you solve for the chance of ever arriving. Every step counts 1.",
         ),
     ),

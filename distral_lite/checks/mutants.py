@@ -1,0 +1,219 @@
+"""Wrong answers made of the right one: edits of the reference's source.
+
+The planted mistakes of an exercise are edits of its text. Others are made from its
+syntax tree by the operators of `operators.py`, one at a time and two together. A learner
+whose answers equal those of a mutant on all inputs is told the mutant's sentence.
+"""
+
+import ast
+import functools
+import inspect
+import itertools
+import textwrap
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from distral_lite.checks.exercise import Exercise
+from distral_lite.checks.operators import Edit, edits
+from distral_lite.checks.trial import Outcome, call
+
+PAIRS = 800  # of two edits at once are tried, the likeliest first
+
+
+class Mutant:
+    """A wrong answer.
+
+    Attributes:
+        sentence: what to say to who answers so.
+        label: which edit it is, "old -> new".
+        kind: "planted", "single" or "pair".
+        likely: whether an edit is one that learners often make.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[], Any],
+        sentence: str,
+        label: str,
+        kind: str,
+        likely: bool,
+    ) -> None:
+        """A mutant whose function `make` compiles when it is first called."""
+        self._make, self.sentence, self.label = make, sentence, label
+        self.kind, self.likely = kind, likely
+        self._outcomes: dict[int, Outcome] = {}
+
+    @functools.cached_property
+    def function(self) -> Callable[..., Any]:
+        """The wrong answer as a function."""
+        return self._make()
+
+    def outcome(self, inputs: list[dict[str, Any]], index: int) -> Outcome:
+        """What it does with one of the exercise's inputs; tried once, then kept."""
+        if index not in self._outcomes:
+            outcome = call(self.function, inputs[index])
+            if outcome.error is not None:
+                outcome = outcome._replace(error=outcome.error.with_traceback(None))
+            self._outcomes[index] = outcome
+        return self._outcomes[index]
+
+
+def tree_of(reference: Callable[..., Any]) -> ast.FunctionDef | None:
+    """The syntax tree of a function without docstring and annotations; None for others."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(reference))).body[0]
+    except (OSError, TypeError, SyntaxError):
+        return None
+    if not isinstance(tree, ast.FunctionDef):
+        return None
+    if ast.get_docstring(tree) is not None:
+        del tree.body[0]
+    tree.decorator_list, tree.returns = [], None
+    for argument in tree.args.args:
+        argument.annotation = None
+    return ast.parse(ast.unparse(tree)).body[0]
+
+
+def source_of(reference: Callable[..., Any]) -> str:
+    """The text that planted mistakes edit."""
+    tree = tree_of(reference)
+    return "" if tree is None else ast.unparse(tree)
+
+
+def compiled(
+    tree: ast.FunctionDef, reference: Callable[..., Any]
+) -> Callable[..., Any]:
+    """A function from its tree, with the names that the reference sees."""
+    module = ast.fix_missing_locations(ast.Module([tree], type_ignores=[]))
+    names = dict(reference.__globals__)
+    exec(compile(module, f"<a mutant of {tree.name}>", "exec"), names)
+    return names[tree.name]
+
+
+def edited(reference: Callable[..., Any], changes: tuple[str, ...]) -> ast.FunctionDef:
+    """The reference's tree after edits of its text, `(old, new, old, new, ...)`.
+
+    Raises:
+        ValueError: a text to be replaced does not occur exactly once.
+    """
+    text = source_of(reference)
+    for old, new in zip(changes[::2], changes[1::2], strict=True):
+        if text.count(old) != 1:
+            raise ValueError(
+                f"checks.mutants: {old!r} occurs {text.count(old)} times, wanted once, "
+                f"in\n{text}"
+            )
+        text = text.replace(old, new)
+    return ast.parse(text).body[0]
+
+
+class _Replace(ast.NodeTransformer):
+    """Replaces nodes, known by identity, in a copy; counts how many it met."""
+
+    def __init__(self, changes: list[tuple[ast.AST, ast.AST]]) -> None:
+        self.changes = {id(old): new for old, new in changes}
+        self.met = 0
+
+    def visit(self, node: ast.AST) -> ast.AST:
+        if id(node) in self.changes:
+            self.met += 1
+            node = self.changes[id(node)]
+        fields = {}
+        for name, value in ast.iter_fields(node):
+            if isinstance(value, list):
+                value = [self.visit(v) if isinstance(v, ast.AST) else v for v in value]
+            elif isinstance(value, ast.AST):
+                value = self.visit(value)
+            fields[name] = value
+        return type(node)(**fields)
+
+
+def replaced(tree: ast.FunctionDef, *together: Edit) -> ast.FunctionDef | None:
+    """A copy of a tree with edits made; None where one edit removes another's place."""
+    changes = [change for edit in together for change in edit.changes]
+    transformer = _Replace(changes)
+    if len(transformer.changes) < len(changes):
+        return None
+    new = transformer.visit(tree)
+    return new if transformer.met == len(changes) else None
+
+
+@functools.cache
+def singles(exercise: Exercise) -> tuple[Mutant, ...]:
+    """The planted mistakes of an exercise, then its mutants of one edit."""
+    reference, found = exercise.reference, []
+    for *changes, sentence in exercise.mistakes:
+        if callable(changes[0]):
+            make, label = functools.partial(lambda f: f, changes[0]), "a function"
+        else:
+            make = functools.partial(_planted, reference, tuple(changes))
+            label = " -> ".join(changes)
+        found.append(Mutant(make, sentence, label, "planted", True))
+    tree = tree_of(reference)
+    if tree is None:
+        return tuple(found)
+    made = edits(tree, exercise.fresh_inputs())
+    for edit in sorted(made, key=lambda edit: not edit.likely):
+        make = functools.partial(_made, reference, tree, edit)
+        mutant = Mutant(make, edit.sentence, edit.label, "single", edit.likely)
+        found.append(mutant)
+    return tuple(found)
+
+
+def _planted(reference: Callable[..., Any], changes: tuple[str, ...]) -> Any:
+    return compiled(edited(reference, changes), reference)
+
+
+def _made(reference: Callable[..., Any], tree: ast.FunctionDef, *together: Edit) -> Any:
+    return compiled(replaced(tree, *together), reference)
+
+
+@functools.cache
+def pairs(exercise: Exercise) -> tuple[Mutant, ...]:
+    """Mutants of two edits: planted mistakes edited once more, then two likely edits."""
+    return tuple(itertools.islice(_pairs(exercise), PAIRS))
+
+
+def _pairs(exercise: Exercise) -> Iterator[Mutant]:
+    reference, inputs = exercise.reference, exercise.fresh_inputs()
+    tree = tree_of(reference)
+    if tree is None:
+        return
+    likely = [edit for edit in edits(tree, inputs) if edit.likely]
+    for first, second in itertools.combinations(likely, 2):
+        if replaced(tree, first, second) is not None:
+            make = functools.partial(_made, reference, tree, first, second)
+            yield _pair(make, first, second)
+    for *changes, sentence in exercise.mistakes:
+        if not callable(changes[0]):
+            wrong = edited(reference, tuple(changes))
+            first = Edit((), sentence, " -> ".join(changes), True)
+            for second in edits(wrong, inputs):
+                if second.likely:
+                    make = functools.partial(_made, reference, wrong, second)
+                    yield _pair(make, first, second)
+
+
+def _pair(make: Callable[[], Any], first: Edit, second: Edit) -> Mutant:
+    sentence = f"Two things: {first.sentence} And: {second.sentence}"
+    return Mutant(make, sentence, f"{first.label}; {second.label}", "pair", True)
+
+
+def matching(
+    candidates: tuple[Mutant, ...],
+    inputs: list[dict[str, Any]],
+    order: list[int],
+    fits: Callable[[int, Outcome], bool],
+) -> Mutant | None:
+    """The first mutant that does what the learner's function did, on all inputs.
+
+    Args:
+        candidates: the mutants to try, the likeliest first.
+        inputs: the exercise's inputs.
+        order: their numbers, those that tell most first.
+        fits: whether the outcome of a mutant with input number i is the learner's.
+    """
+    for mutant in candidates:
+        if all(fits(index, mutant.outcome(inputs, index)) for index in order):
+            return mutant
+    return None
