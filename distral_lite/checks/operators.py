@@ -195,7 +195,7 @@ def _name(text: str) -> ast.expr:
 
 
 def _of(text: str, **parts: ast.AST) -> ast.expr:
-    """An expression from a pattern, such as _of("a - b", a=node, b=node)."""
+    """An expression from a pattern such as "a - b", whose names are filled in."""
 
     class Fill(ast.NodeTransformer):
         def visit_Name(self, name: ast.Name) -> ast.AST:
@@ -243,7 +243,8 @@ def _products(node: ast.BinOp, say: Words) -> Found:
         yield b, f"The factor {say(a)} is missing.", True
         for one, other in ((a, b), (b, a)):
             twice = f"The factor {say(one)} is in it twice."
-            yield _of("a * b * b", a=other, b=one), twice, False
+            if not isinstance(one, ast.UnaryOp):
+                yield _of("a * b * b", a=other, b=one), twice, False
             divided = f"{say(one, True)} is a factor; you divide by it."
             yield _of("a / b", a=other, b=one), divided, False
         yield _of("a + b", a=a, b=b), f"{say(b, True)} is a factor, not added.", False
@@ -312,7 +313,7 @@ def _comparisons(node: ast.Compare, say: Words) -> Found:
         yield _of(f"a {strict[op]} b", a=a, b=b), equal, True
     if op in turned:
         yield _of(f"a {turned[op]} b", a=a, b=b), f"Turned round: {right}.", True
-    if op is ast.Eq:
+    if op is ast.Eq and _axis(b) is None:
         near = f"What is merely near is taken for equal: {right}."
         yield _of("abs(a - b) < 1e-2", a=a, b=b), near, False
 

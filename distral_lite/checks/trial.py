@@ -59,7 +59,7 @@ def everything_put_back() -> Iterator[None]:
     """
     streams, limit = (sys.stdout, sys.stderr), sys.getrecursionlimit()
     dtype, printing = torch.get_default_dtype(), copy.copy(torch._tensor_str.PRINT_OPTS)
-    states = random.getstate(), np.random.get_state()
+    states = random.getstate(), np.random.get_state()  # noqa: NPY002
     device = torch.get_default_device()
     with (
         warnings.catch_warnings(),
@@ -77,7 +77,7 @@ def everything_put_back() -> Iterator[None]:
             sys.stdout, sys.stderr = streams
             sys.setrecursionlimit(limit)
             random.setstate(states[0])
-            np.random.set_state(states[1])
+            np.random.set_state(states[1])  # noqa: NPY002
             torch.set_default_dtype(dtype)
             if torch.get_default_device() != device:
                 torch.set_default_device(device)
