@@ -11,7 +11,9 @@ from distral_lite.checks.inputs import cases, flags, numbers, policy, whole
 
 def act(f, h, columns, alpha, beta, beta_prime):
     """How a task acts: the log of its policy."""
-    return torch.log_softmax(beta_prime * f if columns == 1 else alpha * h + beta * f, -1)
+    return torch.log_softmax(
+        beta_prime * f if columns == 1 else alpha * h + beta * f, -1
+    )
 
 
 def _act_inputs(generator: np.random.Generator) -> list[dict[str, Any]]:

@@ -279,6 +279,15 @@ def difference(found: Any, wanted: Any, tolerance: float) -> Difference | None:
     return None
 
 
+def equal(found: Any, wanted: Any, tolerance: float) -> bool:
+    """Whether two answers agree, as in `difference`."""
+    try:
+        pairs = leaves(found, wanted)
+    except Misfit:
+        return False
+    return all(np.all(agrees(left, right, tolerance)) for _, left, right in pairs)
+
+
 def _value_difference(left: np.ndarray, right: np.ndarray, agree: np.ndarray) -> str:
     place = ""
     if right.size > FEW:

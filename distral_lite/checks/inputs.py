@@ -20,7 +20,9 @@ def _value(value: Any) -> Any:
         return list(value)
     if isinstance(value, list | np.ndarray):
         array = np.array(value)
-        return torch.from_numpy(array.astype(float) if array.dtype.kind == "f" else array)
+        return torch.from_numpy(
+            array.astype(float) if array.dtype.kind == "f" else array
+        )
     return value
 
 

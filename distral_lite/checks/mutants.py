@@ -10,6 +10,7 @@ import functools
 import inspect
 import itertools
 import textwrap
+import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,7 +18,7 @@ from distral_lite.checks.exercise import Exercise
 from distral_lite.checks.operators import Edit, edits
 from distral_lite.checks.trial import Outcome, call
 
-PAIRS = 800  # of two edits at once are tried, the likeliest first
+PAIRS = 500  # of two edits at once are tried, the likeliest first
 
 
 class Mutant:
@@ -51,7 +52,7 @@ class Mutant:
     def outcome(self, inputs: list[dict[str, Any]], index: int) -> Outcome:
         """What it does with one of the exercise's inputs; tried once, then kept."""
         if index not in self._outcomes:
-            outcome = call(self.function, inputs[index])
+            outcome = call(self.function, inputs[index], ours=True)
             if outcome.error is not None:
                 outcome = outcome._replace(error=outcome.error.with_traceback(None))
             self._outcomes[index] = outcome
@@ -84,10 +85,10 @@ def compiled(
     tree: ast.FunctionDef, reference: Callable[..., Any]
 ) -> Callable[..., Any]:
     """A function from its tree, with the names that the reference sees."""
-    module = ast.fix_missing_locations(ast.Module([tree], type_ignores=[]))
-    names = dict(reference.__globals__)
+    names: dict[str, Any] = {}
+    module = ast.Module([tree], type_ignores=[])
     exec(compile(module, f"<a mutant of {tree.name}>", "exec"), names)
-    return names[tree.name]
+    return types.FunctionType(names[tree.name].__code__, reference.__globals__)
 
 
 def edited(reference: Callable[..., Any], changes: tuple[str, ...]) -> ast.FunctionDef:
@@ -107,35 +108,53 @@ def edited(reference: Callable[..., Any], changes: tuple[str, ...]) -> ast.Funct
     return ast.parse(text).body[0]
 
 
-class _Replace(ast.NodeTransformer):
-    """Replaces nodes, known by identity, in a copy; counts how many it met."""
-
-    def __init__(self, changes: list[tuple[ast.AST, ast.AST]]) -> None:
-        self.changes = {id(old): new for old, new in changes}
-        self.met = 0
-
-    def visit(self, node: ast.AST) -> ast.AST:
-        if id(node) in self.changes:
-            self.met += 1
-            node = self.changes[id(node)]
-        fields = {}
-        for name, value in ast.iter_fields(node):
-            if isinstance(value, list):
-                value = [self.visit(v) if isinstance(v, ast.AST) else v for v in value]
-            elif isinstance(value, ast.AST):
-                value = self.visit(value)
-            fields[name] = value
-        return type(node)(**fields)
+def _parents(tree: ast.FunctionDef) -> dict[int, ast.AST | None]:
+    """The parent of every node, by the node's identity; kept with the tree."""
+    if not hasattr(tree, "parents"):
+        tree.parents = {id(tree): None}
+        for node in ast.walk(tree):
+            tree.parents |= {id(child): node for child in ast.iter_child_nodes(node)}
+    return tree.parents
 
 
 def replaced(tree: ast.FunctionDef, *together: Edit) -> ast.FunctionDef | None:
-    """A copy of a tree with edits made; None where one edit removes another's place."""
-    changes = [change for edit in together for change in edit.changes]
-    transformer = _Replace(changes)
-    if len(transformer.changes) < len(changes):
-        return None
-    new = transformer.visit(tree)
-    return new if transformer.met == len(changes) else None
+    """A tree with edits made, sharing what they leave alone.
+
+    Returns:
+        None where one edit removes the place of another.
+    """
+    changes = {id(old): new for edit in together for old, new in edit.changes}
+    parents, above = _parents(tree), set()
+    for edit in together:
+        for node, _ in edit.changes:
+            while node is not None and id(node) not in above:
+                above.add(id(node))
+                node = parents[id(node)]
+    met: set[int] = set()
+
+    def visit(node: ast.AST) -> ast.AST:
+        if id(node) in parents and id(node) not in above:
+            return node
+        while id(node) in changes and id(node) not in met:
+            met.add(id(node))
+            node = changes[id(node)]
+        fields, moved = {}, False
+        for name, value in ast.iter_fields(node):
+            new = value
+            if isinstance(value, list):
+                new = [visit(v) if isinstance(v, ast.AST) else v for v in value]
+                moved = moved or any(
+                    a is not b for a, b in zip(new, value, strict=True)
+                )
+            elif isinstance(value, ast.AST) and value._fields:
+                new = visit(value)
+                moved = moved or new is not value
+            fields[name] = new
+        return ast.copy_location(type(node)(**fields), node) if moved else node
+
+    new = visit(tree)
+    wanted = sum(len(edit.changes) for edit in together)
+    return new if len(met) == len(changes) == wanted else None
 
 
 @functools.cache
@@ -165,7 +184,8 @@ def _planted(reference: Callable[..., Any], changes: tuple[str, ...]) -> Any:
 
 
 def _made(reference: Callable[..., Any], tree: ast.FunctionDef, *together: Edit) -> Any:
-    return compiled(replaced(tree, *together), reference)
+    new = replaced(tree, *together)
+    return None if new is None else compiled(new, reference)
 
 
 @functools.cache
@@ -181,9 +201,8 @@ def _pairs(exercise: Exercise) -> Iterator[Mutant]:
         return
     likely = [edit for edit in edits(tree, inputs) if edit.likely]
     for first, second in itertools.combinations(likely, 2):
-        if replaced(tree, first, second) is not None:
-            make = functools.partial(_made, reference, tree, first, second)
-            yield _pair(make, first, second)
+        make = functools.partial(_made, reference, tree, first, second)
+        yield _pair(make, first, second)
     for *changes, sentence in exercise.mistakes:
         if not callable(changes[0]):
             wrong = edited(reference, tuple(changes))

@@ -150,7 +150,9 @@ def _line(edit: Edit) -> str:
 
 def _edit(changes: tuple[tuple[ast.AST, ast.AST], ...], sentence: str, likely: bool):
     old, new = changes[0]
-    label = f"{ast.unparse(old)} -> {ast.unparse(ast.fix_missing_locations(new))}"
+    for _, one in changes:
+        ast.fix_missing_locations(one)
+    label = f"{ast.unparse(old)} -> {ast.unparse(new)}"
     return Edit(changes, sentence, label, likely)
 
 

@@ -355,8 +355,14 @@ def _where(cases: list[Case]) -> Reason | None:
     for name in names:
         masks = [table[name] for table in tables]
         rights = [case.right[0] for case in cases]
-        inside = sum(int((~right & mask).sum()) for right, mask in zip(rights, masks, strict=True))
-        outside = sum(int((~right & ~mask).sum()) for right, mask in zip(rights, masks, strict=True))
+        inside = sum(
+            int((~right & mask).sum())
+            for right, mask in zip(rights, masks, strict=True)
+        )
+        outside = sum(
+            int((~right & ~mask).sum())
+            for right, mask in zip(rights, masks, strict=True)
+        )
         rest = sum(int((~mask).sum()) for mask in masks)
         total = sum(int(mask.sum()) for mask in masks)
         if (

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from distral_lite.checks.compare import Difference, difference, same
+from distral_lite.checks.compare import Difference, difference, equal, same
 
 DEEP = 5_000  # calls of a function by itself; far more would end the interpreter
 
@@ -95,11 +95,18 @@ def copied(value: Any) -> Any:
     return copy.deepcopy(value) if isinstance(value, tuple | np.ndarray) else value
 
 
-def call(function: Callable[..., Any], given: dict[str, Any]) -> Outcome:
+def call(
+    function: Callable[..., Any], given: dict[str, Any], ours: bool = False
+) -> Outcome:
     """Calls a function with a copy of one input, within `everything_put_back`.
 
-    By position, or by name where it takes its arguments only so. Nothing but
-    KeyboardInterrupt gets through, so that a learner can stop an endless loop.
+    Nothing but KeyboardInterrupt gets through, so that a learner can stop an endless
+    loop.
+
+    Args:
+        function: what to call.
+        given: the input.
+        ours: whether it is known to change tensors by PyTorch alone, which counts that.
     """
     mine = copied(given)
     arguments = list(mine.values())
@@ -108,14 +115,18 @@ def call(function: Callable[..., Any], given: dict[str, Any]) -> Outcome:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a learner's SystemExit must not end the kernel
-        return Outcome(None, error, _changed(mine, given))
+        return Outcome(None, error, _changed(mine, given, ours))
     if inspect.iscoroutine(answer):
         answer.close()
-    return Outcome(answer, None, _changed(mine, given))
+    return Outcome(answer, None, _changed(mine, given, ours))
 
 
-def _changed(mine: dict[str, Any], given: dict[str, Any]) -> str | None:
-    return next((name for name in given if not same(mine[name], given[name])), None)
+def _changed(mine: dict[str, Any], given: dict[str, Any], ours: bool) -> str | None:
+    for name, value in given.items():
+        untouched = ours and isinstance(value, torch.Tensor) and not mine[name]._version
+        if not untouched and not same(mine[name], value):
+            return name
+    return None
 
 
 def run(function: Callable[..., Any], inputs: list[dict[str, Any]]) -> list[Outcome]:
@@ -168,6 +179,4 @@ def agree(left: Outcome, right: Outcome, tolerance: float) -> bool:
     """Whether two functions did the same: answer, exception, changed argument."""
     if type(left.error) is not type(right.error) or left.changed != right.changed:
         return False
-    return left.error is not None or not difference(
-        left.answer, right.answer, tolerance
-    )
+    return left.error is not None or equal(left.answer, right.answer, tolerance)
