@@ -16,7 +16,7 @@ def cases(names: str, *rows: tuple[Any, ...]) -> list[dict[str, Any]]:
 
 
 def _value(value: Any) -> Any:
-    if isinstance(value, tuple):
+    if type(value) is tuple:
         return list(value)
     if isinstance(value, list | np.ndarray):
         array = np.array(value)

@@ -392,16 +392,15 @@ def _when(cases: list[Case]) -> Reason | None:
                 return f"Your answer is right except where `{name}` is {value:g}.", min(
                     here
                 )
-            if wrong == rest and here and len(rest) > 1:
-                return f"Your answer is right only where `{name}` is {value:g}.", min(
-                    rest
-                )
-        low = max((float(arrays[i]) for i in wrong), default=0.0)
-        high = min((float(arrays[i]) for i in wrong), default=0.0)
-        good = [float(a) for i, a in enumerate(arrays) if i not in wrong]
-        if len(good) > 1 and low < min(good):
+            told = value in (0, 1) or len(here) > 1
+            if wrong == rest and told and len(rest) > 1:
+                only = f"Your answer is right only where `{name}` is {value:g}."
+                return only, min(rest)
+        good = [abs(float(a)) for i, a in enumerate(arrays) if i not in wrong]
+        bad = [abs(float(arrays[i])) for i in wrong]
+        if len(good) > 1 and 5 * max(bad) < min(good):
             return f"Your answer is right except where `{name}` is small.", min(wrong)
-        if len(good) > 1 and high > max(good):
+        if len(good) > 1 and min(bad) > 5 * max(good):
             return f"Your answer is right except where `{name}` is large.", min(wrong)
     return None
 
