@@ -57,6 +57,7 @@ def _improve_inputs(generator: np.random.Generator) -> list[dict[str, Any]]:
     tied = generator.integers(3, size=(8, 4)) + 1e-13 * generator.normal(size=(8, 4))
     rows = [
         ([[2.0, 2.0]], [1]),
+        ([[0.25, 0.75], [-0.5, -0.25]], [0, 0]),
         ([[1.0, 3.0, 2.0], [5.0, 4.0, 5.0]], [0, 1]),
         ([[5.0, 4.0, 5.0], [0.0, 0.0, 0.0], [-3.0, -1.0, -1.0]], [2, 1, 2]),
         ([[-1.0, -0.5, -0.5 + 1e-12]], [1]),
