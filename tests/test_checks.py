@@ -222,7 +222,7 @@ def test_the_reason_comes_first_then_the_smallest_input():
     assert judge(SOFT, soft_value).message == "6.1 ✓ 7 inputs, β from 0.001 to 10 000"
     assert lines(PLANTED[0]) == [
         "6.1 ✗ You left the prior out.",
-        f"{AT}found 1.102, wanted 0.957.",
+        f"{AT}found 1.095, wanted 0.914.",
     ]
     reason, numbers = lines(PLANTED[1])
     assert reason == "6.1 ✗ Subtract the largest exponent."
@@ -242,7 +242,7 @@ def test_a_mistake_must_agree_on_all_inputs():
             else soft_value(q, log_prior, beta)
         )
 
-    assert lines(half) == [f"6.1 ✗ {AT.strip()} found 1.102, wanted 0.957."]
+    assert lines(half) == [f"6.1 ✗ {AT.strip()} found 1.095, wanted 0.914."]
 
 
 def test_a_mistake_must_change_the_same_arguments():
@@ -276,8 +276,8 @@ def test_a_mistake_must_change_the_same_arguments():
         ),
         (
             lambda q, p, beta: -torch.logsumexp(p + beta * q, -1),
-            "Two things: The division by `beta` is missing. And: These are the right "
-            "numbers with the opposite sign.",
+            "Two things: These are the right numbers with the opposite sign. And: The "
+            "division by `beta` is missing.",
         ),
         (
             lambda q, p, beta: 3 * torch.logsumexp(p + beta * q, -1) / beta,
@@ -289,11 +289,11 @@ def test_a_mistake_must_change_the_same_arguments():
         ),
         (
             lambda q, p, beta: torch.logsumexp(p + beta * q, -1) / beta + beta**2,
-            "Your numbers are the right ones plus a number that depends on the input.",
+            "",
         ),
         (
             lambda q, p, beta: soft_value(q, p, beta).round(decimals=4),
-            "Your numbers are right to 4 digits only: something is rounded, cut off or "
+            "Your numbers are right to 3 digits only: something is rounded, cut off or "
             "stopped too early.",
         ),
         (
@@ -302,7 +302,7 @@ def test_a_mistake_must_change_the_same_arguments():
         ),
         (lambda q, p, beta: 7.0, "Your function gives 7 whatever it is given."),
         (
-            lambda q, p, beta: soft_value(q, p.roll(1) * 0 + p.mean(), beta).cos(),
+            lambda q, p, beta: soft_value(q, 0 * p - 1.1, beta).cos(),
             "Your answer does not depend on `log_prior`; it has to.",
         ),
     ],
@@ -382,7 +382,10 @@ def test_an_answer_that_changes_from_call_to_call():
         (lambda q, p, beta: 1 / 0, "raised ZeroDivisionError (division by zero)"),
         (lambda q, p, beta: sys.exit("bye"), "raised SystemExit (bye)"),
         (lambda q, p, beta: q, "found shape (3,), wanted shape ()"),
-        (lambda q, p, beta: float("nan"), "found nan, wanted 0.957"),
+        (
+            lambda q, p, beta: float("nan"),
+            "Your function gives nan whatever it is given.",
+        ),
         (lambda q, p, beta: True, "found True, of type bool, wanted a number (float)"),
         (lambda q, p, beta: "0.875", "found '0.875', wanted a number (float)"),
         (lambda q, p, beta: "x" * 1_000_000, "…', wanted a number (float)"),
@@ -531,7 +534,7 @@ def test_warnings_of_a_learner_are_not_printed(recwarn):
         warnings.warn("a word", stacklevel=1)
         return float(np.log(np.exp(beta * q.numpy()).sum()) / np.float64(0))
 
-    assert "found inf, wanted 0.957" in lines(warns)[1]
+    assert "found inf, wanted 0.914" in lines(warns)[1]
     assert not recwarn.list
 
 
@@ -614,19 +617,19 @@ class Pair(NamedTuple):
         (
             torch.zeros(3),
             torch.zeros(3, dtype=torch.float64),
-            "found dtype float32, wanted dtype float64",
+            None,
         ),
         (np.zeros(3), torch.zeros(3, dtype=torch.float64), None),
         (
             torch.zeros(3, dtype=torch.int64),
             torch.zeros(3, dtype=torch.float64),
-            "found dtype int64, wanted dtype float64",
+            None,
         ),
         (torch.zeros(3, dtype=torch.int32), torch.zeros(3, dtype=torch.int64), None),
         (
             [0.0, 0.0],
             torch.zeros(2, dtype=torch.float64),
-            "wanted a float64 tensor of shape (2,)",
+            None,
         ),
         (
             torch.zeros(2, 3),
@@ -674,8 +677,8 @@ def test_choice_of_a_letter():
     )
     assert judge(choice, " B ").message == "1.3 ✓ b: the future is cut off"
     assert judge(choice, "A").message == "1.3 ✗ A: A time-out is not a goal."
-    assert judge(choice, "d").message == "1.3 ✗ found 'd'; the options are a, b, c."
-    assert judge(choice, 7).message == "1.3 ✗ found 7; the options are a, b, c."
+    assert judge(choice, "d").message == "1.3 ✗ Found 'd'; the options are a, b, c."
+    assert judge(choice, 7).message == "1.3 ✗ Found 7; the options are a, b, c."
     assert judge(choice, None).message == "1.3 · not attempted yet"
 
 
@@ -692,14 +695,14 @@ def test_choice_of_a_number():
     assert judge(choice, torch.tensor(0.875)).state == "passed"
     assert judge(choice, 1).message == "1.4 ✗ 1: That is the hard max."
     assert judge(choice, 0.5).message == "1.4 ✗ 0.5: Use all three actions."
-    assert judge(choice, "0.875").message == "1.4 ✗ found '0.875', wanted a number."
-    assert judge(choice, True).message == "1.4 ✗ found True, wanted a number."
+    assert judge(choice, "0.875").message == "1.4 ✗ Found '0.875', wanted a number."
+    assert judge(choice, True).message == "1.4 ✗ Found True, wanted a number."
     yes = Choice("1.5", True, {False: "Look again."})
     assert (
         judge(yes, True).state == "passed"
         and judge(yes, False).message == "1.5 ✗ False: Look again."
     )
-    assert judge(yes, 1).message == "1.5 ✗ found 1, wanted True or False."
+    assert judge(yes, 1).message == "1.5 ✗ Found 1, wanted True or False."
 
 
 # --- the set-up check ----------------------------------------------------------------------------------------------------------------

@@ -107,7 +107,7 @@ def _judge_function(exercise: Exercise, function: Any) -> Verdict:
         for index, (mine, answer) in enumerate(zip(found, right, strict=True))
         if (text := complaint(mine, answer, exercise.tolerance))
     }
-    coarse = _coarse(found)
+    coarse = "" if wrong else _coarse(found)
     if not wrong and not (exercise.float64 and coarse):
         precision = f"; compared at the precision of {coarse}" if coarse else ""
         count = f"{len(inputs)} input" + ("s" if len(inputs) > 1 else "")

@@ -136,7 +136,7 @@ def _factor(cases: list[Case]) -> Reason | None:
         return f"Your numbers are {factors[known[0]]:.3g} times the right ones.", shows
     for text, value in _named(cases, known, factors):
         return f"Your numbers are the right ones {text} {value}.", shows
-    if any(cases[i].left.size > 1 for i in known):
+    if all(case.wrong and case.left.size > 1 for case in cases):
         return "Your numbers are right but for a common factor.", shows
     return None
 
@@ -171,7 +171,7 @@ def _offset(cases: list[Case]) -> Reason | None:
         for text, name in _named(cases, list(range(len(cases))), mine):
             if text == "times":
                 return f"Your numbers are the right ones {sign} {name}.", shows
-    if any(case.left.size > 1 for case in cases):
+    if all(case.wrong and case.left.size > 1 for case in cases):
         return "Your numbers are right but for a common constant.", shows
     return None
 
@@ -489,7 +489,9 @@ def _varied(value: Any) -> list[Any]:
     if isinstance(value, torch.Tensor) and value.ndim:
         if value.dtype == torch.bool:
             return [~value]
-        return [value.roll(1, 0), value.roll(1, -1)]
+        if value.is_floating_point():
+            return [value.roll(1, 0), value.roll(1, -1), 0.5 * value]
+        return [value.roll(1, 0), value.roll(1, -1), (value + 1) % (value.max() + 1)]
     if isinstance(value, list) and value and isinstance(value[0], bool):
         return [[not one for one in value]]
     if isinstance(value, list) and len(value) > 1:

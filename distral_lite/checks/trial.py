@@ -18,6 +18,8 @@ from distral_lite.checks.compare import Difference, difference, equal, same
 
 DEEP = 5_000  # calls of a function by itself; far more would end the interpreter
 
+MANY = 100_000  # items; longer lists are no answers, and are not copied
+
 
 class Outcome(NamedTuple):
     """What a function did with one input.
@@ -88,7 +90,7 @@ def copied(value: Any) -> Any:
     """A copy of an argument or an answer, without gradients."""
     if isinstance(value, torch.Tensor):
         return value.detach().clone()
-    if isinstance(value, tuple | list) and type(value) in (tuple, list):
+    if type(value) in (tuple, list) and len(value) < MANY:
         return type(value)(map(copied, value))
     if isinstance(value, dict):
         return {key: copied(item) for key, item in value.items()}
