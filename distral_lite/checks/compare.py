@@ -300,6 +300,9 @@ def _value_difference(left: np.ndarray, right: np.ndarray, agree: np.ndarray) ->
 
 def same(left: Any, right: Any) -> bool:
     """Whether two values of an argument are bit for bit equal; unknown types are."""
+    if isinstance(left, bool | int | float):
+        nans = left != left and right != right
+        return type(left) is type(right) and (left == right or nans)
     arrays = as_array(left), as_array(right)
     if arrays[0] is not None and arrays[1] is not None:
         equal_nan = arrays[0].dtype.kind in "fc"

@@ -88,6 +88,8 @@ def everything_put_back() -> Iterator[None]:
 
 def copied(value: Any) -> Any:
     """A copy of an argument or an answer, without gradients."""
+    if isinstance(value, bool | int | float | str):
+        return value
     if isinstance(value, torch.Tensor):
         return value.detach().clone()
     if type(value) in (tuple, list) and len(value) < MANY:
