@@ -81,7 +81,7 @@ def as_html(verdict: Verdict) -> str:
         text = f"<b>{text}</b>"
     colour = COLOURS[verdict.state]
     lines = [
-        f'<b style="color: {colour}">{mark}</b> {html.escape(head)} {text}',
+        f'<b style="color: {colour}">{mark} {html.escape(head)}</b> {text}',
         *below,
     ]
     inner = "<br>".join(line.strip() for line in lines)

@@ -208,7 +208,7 @@ def _order(cases: list[Case]) -> Reason | None:
         ("sorted", lambda x: np.sort(x, -1)),
     ]
     pairs = [pair for case in cases for pair in case.pairs if pair.right.ndim]
-    if not pairs:
+    if not any(np.unique(pair.right).size > 2 for pair in pairs):
         return None
     shows = next(case.index for case in cases if case.wrong)
     for name, turn in orders:
@@ -366,7 +366,7 @@ def _where(cases: list[Case]) -> Reason | None:
         rest = sum(int((~mask).sum()) for mask in masks)
         total = sum(int(mask.sum()) for mask in masks)
         if (
-            inside
+            inside > 1
             and not outside
             and rest
             and (best is None or inside / total > best[0])
