@@ -15,7 +15,7 @@ import torch
 from distral_lite import checks
 from distral_lite.checks import Choice, Exercise, Mistake, judge, machine
 from distral_lite.checks.compare import difference, same, short
-from distral_lite.checks.mutants import edited, pairs, singles, source_of
+from distral_lite.checks.mutants import edited, pairs, planted, singles, source_of
 from distral_lite.checks.trial import agree, complaint, run
 
 REGISTERED = checks.registered()
@@ -61,9 +61,10 @@ def test_names_are_unique_and_belong_to_their_chapter():
 
 @pytest.mark.parametrize("exercise", FUNCTIONS, ids=name_of)
 def test_reference_passes_and_a_stub_is_not_attempted(exercise):
-    verdict = judge(exercise, exercise.reference)
-    assert verdict.state == "passed", verdict.message
-    assert verdict.message.startswith(f"{exercise.name} ✓ ")
+    for form in (exercise.reference, *exercise.forms):
+        verdict = judge(exercise, form)
+        assert verdict.state == "passed", verdict.message
+        assert verdict.message.startswith(f"{exercise.name} ✓ ")
     untried = (
         exercise.name,
         "not attempted",
@@ -76,10 +77,10 @@ def test_reference_passes_and_a_stub_is_not_attempted(exercise):
 
 @pytest.mark.parametrize("exercise", FUNCTIONS, ids=name_of)
 def test_planted_mistakes_are_refused_each_with_its_own_sentence(exercise):
-    planted = [mutant for mutant in singles(exercise) if mutant.kind == "planted"]
-    assert len({mutant.sentence for mutant in planted}) == len(planted) >= 1
+    mistakes = planted(exercise)
+    assert len({mutant.sentence for mutant in mistakes}) == len(mistakes) >= 1
     assert len(exercise.fresh_inputs()) >= 2
-    for mutant in planted:
+    for mutant in mistakes:
         verdict = judge(exercise, mutant.function)
         assert verdict.state == "failed", mutant.label
         assert verdict.reason == " ".join(mutant.sentence.split()), mutant.label
@@ -90,7 +91,7 @@ def test_no_mutant_survives_the_inputs(exercise):
     inputs = exercise.fresh_inputs()
     right = run(exercise.reference, inputs)
     survivors = set()
-    for mutant in singles(exercise):
+    for mutant in (*planted(exercise), *singles(exercise)):
         pairs = zip(run(mutant.function, inputs), right, strict=True)
         if not any(complaint(a, b.answer, exercise.tolerance) for a, b in pairs):
             survivors.add(mutant.label)
@@ -103,7 +104,8 @@ def test_no_sentence_is_said_to_another_mutant(exercise):
 
     Alike: not on the course's inputs alone, but on those of other seeds as well.
     """
-    course, mutants = exercise.fresh_inputs(), singles(exercise)
+    course = exercise.fresh_inputs()
+    mutants = (*planted(exercise), *singles(exercise))
     others = [exercise.fresh_inputs(seed) for seed in SEEDS]
 
     def alike(one, other, inputs):
@@ -208,7 +210,7 @@ SOFT = Exercise(
     summary="β from 0.001 to 10 000",
     show=lambda given: f"β = {given['beta']:g}, q = {short(given['q'])}",
 )
-PLANTED = [mutant.function for mutant in singles(SOFT) if mutant.kind == "planted"]
+PLANTED = [mutant.function for mutant in planted(SOFT)]
 AT = "    at β = 5, q = [1.0, 0.9, -1.0]: "
 
 
@@ -561,7 +563,7 @@ def test_a_notebook_shows_html_with_a_plain_twin_and_shows_it_once(monkeypatch, 
     assert "<b><code>*=</code> writes into q.</b><br>at β = 5" in both["text/html"]
     assert checks.check("6.1", lambda q, p, beta: "<script>").state == "failed"
     assert "<script>" not in shown[1]["text/html"]
-    assert 'color: #2a9d4e">✓' in checks.as_html(judge(SOFT, soft_value))
+    assert 'color: #2a9d4e">✓ 6.1</b>' in checks.as_html(judge(SOFT, soft_value))
     assert verdict._ipython_display_() is None
     checks.check("6.1", None)
     assert len(shown) == 2 and capsys.readouterr().out == "6.1 · not attempted yet\n"

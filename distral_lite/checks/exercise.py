@@ -59,6 +59,8 @@ class Exercise:
             is replaced, and what a tutor would say to who answers so. Several edits
             stand one after another: `(old, new, old, new, sentence)`. What cannot be an
             edit is a function, `(function, sentence)`.
+        forms: other ways to write the reference, whose slips are other ones: a product
+            multiplied out, a new value assigned in place of an increment.
         summary: what the ✓ line says after the number of inputs.
         tolerance: largest difference of two equal numbers, absolute and relative.
         float64: whether the text asks for float64; else float32 will do.
@@ -69,6 +71,7 @@ class Exercise:
     reference: Callable[..., Any]
     inputs: Callable[[np.random.Generator], list[dict[str, Any]]]
     mistakes: tuple[tuple[Any, ...], ...] = ()
+    forms: tuple[Callable[..., Any], ...] = ()
     summary: str = ""
     tolerance: float = 1e-6
     float64: bool = False

@@ -13,7 +13,7 @@ from distral_lite.checks.compare import (
     show_input,
 )
 from distral_lite.checks.exercise import Choice, Exercise, Verdict
-from distral_lite.checks.mutants import Mutant, matching, pairs, singles
+from distral_lite.checks.mutants import Mutant, matching, pairs, planted, singles
 from distral_lite.checks.trial import (
     Outcome,
     agree,
@@ -181,16 +181,19 @@ def _reason(
 ) -> tuple[str, int]:
     """Why, and the number of an input that shows it: the simplest explanation first."""
     first = min(wrong)
-    mutant = _mutant(exercise, singles(exercise), inputs, found, wrong)
+    mutant = _mutant(exercise, planted(exercise), inputs, found, wrong)
     if mutant:
         return mutant.sentence, first
     stated = next((i for i in wrong if wrong[i].reason), None)
     answers = [outcome.answer for outcome in found]
     numbers = all(outcome.error is None for outcome in found)
-    if stated is None or not numbers:
-        if stated is not None and len(wrong) == len(inputs):
-            return wrong[stated].reason, stated
-    elif not _mixed(found, right, wrong):
+    related = numbers and relations.trivial(exercise, inputs, answers, right)
+    if related:
+        return related
+    mutant = _mutant(exercise, singles(exercise), inputs, found, wrong)
+    if mutant:
+        return mutant.sentence, first
+    if stated is not None and all(one.reason for one in wrong.values()):
         return wrong[stated].reason, stated
     related = numbers and relations.whole(exercise, inputs, answers, right)
     if related:
@@ -204,11 +207,6 @@ def _reason(
     if related:
         return related
     return ("", first) if stated is None else (wrong[stated].reason, stated)
-
-
-def _mixed(found: list[Outcome], right: list[Any], wrong: dict[int, Any]) -> bool:
-    """Whether some answers have the right form, and others not."""
-    return any(not wrong[index].reason for index in wrong)
 
 
 def _mutant(

@@ -28,7 +28,6 @@ class Mutant:
         sentence: what to say to who answers so.
         label: which edit it is, "old -> new".
         kind: "planted", "single" or "pair".
-        likely: whether an edit is one that learners often make.
     """
 
     def __init__(
@@ -37,11 +36,10 @@ class Mutant:
         sentence: str,
         label: str,
         kind: str,
-        likely: bool,
     ) -> None:
         """A mutant whose function `make` compiles when it is first called."""
         self._make, self.sentence, self.label = make, sentence, label
-        self.kind, self.likely = kind, likely
+        self.kind = kind
         self._outcomes: dict[int, Outcome] = {}
 
     @functools.cached_property
@@ -158,24 +156,16 @@ def replaced(tree: ast.FunctionDef, *together: Edit) -> ast.FunctionDef | None:
 
 
 @functools.cache
-def singles(exercise: Exercise) -> tuple[Mutant, ...]:
-    """The planted mistakes of an exercise, then its mutants of one edit."""
-    reference, found = exercise.reference, []
+def planted(exercise: Exercise) -> tuple[Mutant, ...]:
+    """The planted mistakes of an exercise."""
+    found = []
     for *changes, sentence in exercise.mistakes:
         if callable(changes[0]):
             make, label = functools.partial(lambda f: f, changes[0]), "a function"
         else:
-            make = functools.partial(_planted, reference, tuple(changes))
+            make = functools.partial(_planted, exercise.reference, tuple(changes))
             label = " -> ".join(changes)
-        found.append(Mutant(make, sentence, label, "planted", True))
-    tree = tree_of(reference)
-    if tree is None:
-        return tuple(found)
-    made = edits(tree, exercise.fresh_inputs())
-    for edit in sorted(made, key=lambda edit: not edit.likely):
-        make = functools.partial(_made, reference, tree, edit)
-        mutant = Mutant(make, edit.sentence, edit.label, "single", edit.likely)
-        found.append(mutant)
+        found.append(Mutant(make, sentence, label, "planted"))
     return tuple(found)
 
 
@@ -189,33 +179,79 @@ def _made(reference: Callable[..., Any], tree: ast.FunctionDef, *together: Edit)
 
 
 @functools.cache
+def _edits(exercise: Exercise) -> tuple[tuple[ast.FunctionDef, list[Edit]], ...]:
+    """The trees of the reference and its other forms, each with its edits."""
+    trees = (tree_of(form) for form in (exercise.reference, *exercise.forms))
+    inputs = exercise.fresh_inputs()
+    return tuple((tree, edits(tree, inputs)) for tree in trees if tree is not None)
+
+
+@functools.cache
+def singles(exercise: Exercise) -> tuple[Mutant, ...]:
+    """The mutants of one edit, the likely ones first."""
+    found = []
+    for tree, here in _edits(exercise):
+        for edit in here:
+            make = functools.partial(_made, exercise.reference, tree, edit)
+            label = edit.label
+            if tree.name != exercise.reference.__name__:
+                label = f"{tree.name}: {label}"
+            found.append(
+                (not edit.likely, Mutant(make, edit.sentence, label, "single"))
+            )
+    return tuple(mutant for _, mutant in sorted(found, key=lambda pair: pair[0]))
+
+
+@functools.cache
 def pairs(exercise: Exercise) -> tuple[Mutant, ...]:
-    """Mutants of two edits: planted mistakes edited once more, then two likely edits."""
-    return tuple(itertools.islice(_pairs(exercise), PAIRS))
+    """Mutants of two edits: two planted mistakes, then others, from each form in turn."""
+    both = _planted_pairs(exercise)
+    ways = [_planted_and_edited(exercise)] if _edits(exercise) else []
+    ways += [_edited_twice(exercise, *form) for form in _edits(exercise)]
+    mixed = itertools.chain.from_iterable(itertools.zip_longest(*ways))
+    found = (one for one in itertools.chain(both, mixed) if one is not None)
+    return tuple(itertools.islice(found, PAIRS))
 
 
-def _pairs(exercise: Exercise) -> Iterator[Mutant]:
+def _planted_pairs(exercise: Exercise) -> Iterator[Mutant]:
+    texts = [one for one in exercise.mistakes if not callable(one[0])]
+    for first, second in itertools.combinations(texts, 2):
+        make = functools.partial(_both, exercise.reference, first[:-1], second[:-1])
+        yield _pair(make, first[-1], second[-1], f"{first[:-1]}; {second[:-1]}")
+
+
+def _both(reference: Callable[..., Any], first: Any, second: Any) -> Any:
+    try:
+        return _planted(reference, (*first, *second))
+    except (ValueError, SyntaxError):  # one removes the other's place
+        return None
+
+
+def _planted_and_edited(exercise: Exercise) -> Iterator[Mutant]:
     reference, inputs = exercise.reference, exercise.fresh_inputs()
-    tree = tree_of(reference)
-    if tree is None:
-        return
-    likely = [edit for edit in edits(tree, inputs) if edit.likely]
-    for first, second in itertools.combinations(likely, 2):
-        make = functools.partial(_made, reference, tree, first, second)
-        yield _pair(make, first, second)
     for *changes, sentence in exercise.mistakes:
         if not callable(changes[0]):
             wrong = edited(reference, tuple(changes))
-            first = Edit((), sentence, " -> ".join(changes), True)
-            for second in edits(wrong, inputs):
-                if second.likely:
-                    make = functools.partial(_made, reference, wrong, second)
-                    yield _pair(make, first, second)
+            for edit in edits(wrong, inputs):
+                if edit.likely:
+                    make = functools.partial(_made, reference, wrong, edit)
+                    yield _pair(
+                        make, sentence, edit.sentence, f"{changes}; {edit.label}"
+                    )
 
 
-def _pair(make: Callable[[], Any], first: Edit, second: Edit) -> Mutant:
-    sentence = f"Two things: {first.sentence} And: {second.sentence}"
-    return Mutant(make, sentence, f"{first.label}; {second.label}", "pair", True)
+def _edited_twice(
+    exercise: Exercise, tree: ast.FunctionDef, here: list[Edit]
+) -> Iterator[Mutant]:
+    likely = [edit for edit in here if edit.likely]
+    for first, second in itertools.combinations(likely, 2):
+        make = functools.partial(_made, exercise.reference, tree, first, second)
+        label = f"{first.label}; {second.label}"
+        yield _pair(make, first.sentence, second.sentence, label)
+
+
+def _pair(make: Callable[[], Any], first: str, second: str, label: str) -> Mutant:
+    return Mutant(make, f"Two things: {first} And: {second}", label, "pair")
 
 
 def matching(

@@ -29,7 +29,8 @@ EXCHANGED = {
     "all": ("any",),
     "argmax": ("argmin",),
     "argmin": ("argmax",),
-    "max": ("min",),
+    "max": ("min", "argmax"),
+    "amax": ("argmax",),
     "min": ("max",),
 }
 DROPPED = {
@@ -113,6 +114,8 @@ class Words:
             return f"`{text}`"
         inside = {name.id for name in ast.walk(whole) if isinstance(name, ast.Name)}
         names = [f"`{name}`" for name in self.arguments if name in inside]
+        if not 0 < len(names) < 5:
+            return "A part of the formula" if capital else "a part of the formula"
         listed = ", ".join(names[:-1]) + " and " * (len(names) > 1) + names[-1]
         return ("The part with " if capital else "the part with ") + listed
 
@@ -168,8 +171,15 @@ def _settled(tree: ast.FunctionDef) -> set[int]:
             inner += [word.value for word in node.keywords if word.arg != "decimals"]
         elif isinstance(node, ast.Assign | ast.AugAssign | ast.For):
             inner += getattr(node, "targets", [getattr(node, "target", None)])
-        elif isinstance(node, ast.Slice):
-            inner.append(node)
+        elif isinstance(node, ast.Subscript):
+            parts = (
+                node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+            )
+            inner += [
+                part
+                for part in parts
+                if isinstance(part, ast.Slice) or _axis(part) is not None
+            ]
         found |= {id(n) for one in inner if one is not None for n in _inside(one)}
     return found
 
@@ -366,6 +376,9 @@ def _calls(node: ast.Call, say: Words) -> Found:
     for other in EXCHANGED.get(name, ()):
         sentence = f"You take `{other}`; wanted is `{name}`."
         yield _method(node, other, x, rest), sentence, True
+    if name in ("max", "amax"):
+        cut = "Values below 0 are taken for 0: a maximum with 0 has no place here."
+        yield _of("x.clamp_min(0)", x=node), cut, False
     if name == "square":
         yield _method(node, "abs", x, rest), "You take the size, not the square.", False
     if name == "where":
@@ -438,6 +451,9 @@ def _functions(node: ast.Call, say: Words) -> Found:
 def _subscripts(node: ast.Subscript, say: Words) -> Found:
     if not isinstance(node.ctx, ast.Load):
         return
+    if isinstance(node.slice, ast.Name):
+        whole = f"You look at the whole of {say(node.value)}, not at {say(node)}."
+        yield node.value, whole, True
     indices = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
     for place, index in enumerate(indices):
         for new, likely in _places(index):
@@ -466,9 +482,9 @@ def _places(index: ast.expr) -> Iterator[tuple[ast.expr, bool]]:
         elif low is None:
             yield ast.Slice(_of("-x", x=high)), True
             yield ast.Slice(None, _of("x - 1", x=high)), True
-    elif isinstance(index, ast.Constant) and type(index.value) is int:
-        yield ast.Constant(index.value + 1), True
-        yield ast.Constant(index.value - 1), False
+    elif (value := _axis(index)) is not None:
+        for other in (value + 1, value - 1):
+            yield ast.Constant(other), other > value
     elif isinstance(index, ast.Name | ast.BinOp):
         yield _of("x + 1", x=index), False
         yield _of("x - 1", x=index), False
@@ -508,7 +524,7 @@ def _augmented(node: ast.AugAssign, say: Words) -> Found:
         word = "added" if isinstance(node.op, ast.Add) else "subtracted"
         sentence = f"{say(node.value, True)} is to be {word}."
         yield ast.AugAssign(target, other, node.value), sentence, True
-    overwritten = f"{say(node.value, True)} changes what was there; you write over it."
+    overwritten = f"You write over {say(target)}: the change is to be added to it."
     yield ast.Assign([target], node.value, lineno=0), overwritten, True
     yield ast.Pass(), f"The step with {say(node.value)} is missing.", True
 

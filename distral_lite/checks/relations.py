@@ -31,6 +31,11 @@ class Case(NamedTuple):
         return not all(agree.all() for agree in self.right)
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the first array."""
+        return self.pairs[0].right.shape
+
+    @property
     def left(self) -> np.ndarray:
         """All numbers found, in a row."""
         return np.concatenate([pair.left.ravel().astype(float) for pair in self.pairs])
@@ -42,6 +47,17 @@ class Case(NamedTuple):
 
 
 Reason = tuple[str, int]  # a sentence, and the number of an input that shows it
+
+
+def trivial(
+    exercise: Exercise,
+    inputs: list[dict[str, Any]],
+    found: list[Any],
+    wanted: list[Any],
+) -> Reason | None:
+    """An argument given back as it is, or the same answer to everything."""
+    cases = _cases(exercise, inputs, found, wanted)
+    return None if cases is None else _first([_argument], cases)
 
 
 def whole(
@@ -258,7 +274,37 @@ def _argument(cases: list[Case]) -> Reason | None:
     return None
 
 
-WHOLE = [_argument, _factor, _offset, _order, _shifted, _rows]
+def _combination(cases: list[Case]) -> Reason | None:
+    """The right numbers mixed with an argument: `values` added, or half of each."""
+    if any(len(case.pairs) != 1 for case in cases):
+        return None
+    shows = next(case.index for case in cases if case.wrong)
+    left = np.concatenate([case.left for case in cases])
+    right = np.concatenate([case.wanted for case in cases])
+    for name in cases[0].given:
+        arrays = [as_array(case.given[name]) for case in cases]
+        if any(
+            array is None or array.dtype.kind not in "fi" or array.shape != case.shape
+            for array, case in zip(arrays, cases, strict=True)
+        ):
+            continue
+        basis = np.stack([right, np.concatenate([a.ravel() for a in arrays])], 1)
+        if left.size < 4 or not np.isfinite([*left, *basis.ravel()]).all():
+            continue
+        weights = np.linalg.lstsq(basis, left, rcond=None)[0]
+        if np.linalg.matrix_rank(basis) == 2 and _near(basis @ weights, left):
+            a, b = weights
+            if _near(np.array(a), np.array(1.0)) and abs(abs(b) - 1) < 1e-6:
+                word = "plus" if b > 0 else "minus"
+                return f"Your numbers are the right ones {word} `{name}`.", shows
+            return (
+                f"Your numbers are {a:.3g} times the right ones plus {b:.3g} times "
+                f"`{name}`."
+            ), shows
+    return None
+
+
+WHOLE = [_factor, _combination, _offset, _order, _shifted, _rows]
 
 
 # ---- relations that say where
@@ -318,31 +364,40 @@ def _flags(case: Case, shape: tuple[int, ...]) -> Iterator[tuple[str, np.ndarray
         elif array.ndim == 0:
             masks[name] = np.full(shape, bool(array))
     for name, mask in masks.items():
-        yield f"where `{name}` is true", mask
-        yield f"where `{name}` is false", ~mask
+        yield f"except where `{name}` is true", mask
+        yield f"only where `{name}` is true", ~mask
     names = list(masks)
     for i, one in enumerate(names):
         for other in names[i + 1 :]:
             both = masks[one] & masks[other]
-            yield f"where both `{one}` and `{other}` are true", both
+            yield f"except where both `{one}` and `{other}` are true", both
     if shape and shape[-1] > 1:
         for text, place in (("first", 0), ("last", -1)):
             mask = np.zeros(shape, bool)
             mask[..., place] = True
-            yield f"in the {text} place", mask
-            yield f"outside the {text} place", ~mask
+            yield f"except in the {text} place", mask
+            yield f"only in the {text} place", ~mask
     for name, value in case.given.items():
         array = as_array(value)
         if array is not None and array.ndim and array.dtype.kind == "f":
-            axis = -1
             if array.shape == shape or array.shape[:-1] == shape:
-                top = array == array.max(axis, keepdims=True) if array.size else array
-                tied = top.sum(axis, keepdims=True) > 1
-                tied = tied if array.shape == shape else tied[..., 0]
-                yield (
-                    f"where the largest of `{name}` are tied",
-                    np.broadcast_to(tied, shape),
-                )
+                yield from _ties(name, array, shape)
+
+
+def _ties(
+    name: str, array: np.ndarray, shape: tuple[int, ...]
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Rows in which the two largest values are equal, or nearly."""
+    if array.shape[-1] < 2:
+        return
+    top = np.sort(array, -1)
+    gap = (top[..., -1] - top[..., -2]).reshape((*array.shape[:-1], 1))
+    gap = gap if array.shape == shape else gap[..., 0]
+    gap = np.broadcast_to(gap, shape)
+    yield f"except where the largest of `{name}` are tied", gap == 0
+    for bound in (1e-6, 1e-3, 0.2):
+        near = f"except where the largest of `{name}` are equal or nearly"
+        yield f"{near} (apart by less than {bound:g})", gap < bound
 
 
 def _where(cases: list[Case]) -> Reason | None:
@@ -375,7 +430,7 @@ def _where(cases: list[Case]) -> Reason | None:
     if best is None:
         return None
     shows = next(case.index for case in cases if case.wrong)
-    return f"Your answer is right except {best[1]}.", shows
+    return f"Your answer is right {best[1]}.", shows
 
 
 def _when(cases: list[Case]) -> Reason | None:
@@ -384,6 +439,18 @@ def _when(cases: list[Case]) -> Reason | None:
     for name in cases[0].given:
         arrays = [as_array(case.given[name]) for case in cases]
         if any(a is None or a.ndim or a.dtype.kind not in "if" for a in arrays):
+            long = [
+                len(v) for v in (c.given[name] for c in cases) if hasattr(v, "shape")
+            ]
+            good = [n for i, n in enumerate(long) if i not in wrong]
+            if (
+                len(long) == len(cases)
+                and good
+                and max(good) < min(long[i] for i in wrong)
+            ):
+                return f"Your answer is right except where `{name}` is long.", min(
+                    wrong
+                )
             continue
         for value in sorted({float(array) for array in arrays}):
             here = {i for i, array in enumerate(arrays) if float(array) == value}
