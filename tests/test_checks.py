@@ -21,7 +21,7 @@ from distral_lite.checks.trial import agree, complaint, run
 REGISTERED = checks.registered()
 FUNCTIONS = [exercise for exercise in REGISTERED if isinstance(exercise, Exercise)]
 CHOICES = [exercise for exercise in REGISTERED if isinstance(exercise, Choice)]
-SEEDS = range(1, fuzzing.cases(3, 12))  # other inputs than those of the course
+SEEDS = range(1, 3)  # other inputs than those of the course
 
 # Edits that change nothing, or nothing that an answer could show.
 EQUIVALENT = {
@@ -30,6 +30,10 @@ EQUIVALENT = {
         "q -> policy": "both are of one shape and type",
         "q -> policy (line 3, column 53)": "both are of one shape and type",
         "policy * q -> q * policy * policy": "a deterministic policy is its square",
+    },
+    "2.1": {
+        "weighted: (1 - terminal) * discount -> discount * (1 - terminal) "
+        "* (1 - terminal)": "a mask is its square",
     },
     "2.5": {"matrix[0] -> matrix[-1]": "all rows have one length"},
 }
@@ -98,13 +102,13 @@ def test_no_mutant_survives_the_inputs(exercise):
     assert survivors == set(EQUIVALENT.get(exercise.name, ()))
 
 
+@pytest.mark.fuzz
 @pytest.mark.parametrize("exercise", MUTATED, ids=name_of)
 def test_no_sentence_is_said_to_another_mutant(exercise):
     """Who answers as a mutant is told its sentence, or that of one who answers alike.
 
-    Alike: not on the course's inputs alone, but on those of other seeds as well.
+    Alike: also on inputs of seeds that neither the course nor `judge` looks at.
     """
-    course = exercise.fresh_inputs()
     mutants = (*planted(exercise), *singles(exercise))
     others = [exercise.fresh_inputs(seed) for seed in SEEDS]
 
@@ -112,27 +116,17 @@ def test_no_sentence_is_said_to_another_mutant(exercise):
         pairs = zip(run(one.function, inputs), run(other.function, inputs), strict=True)
         return all(agree(a, b, exercise.tolerance) for a, b in pairs)
 
-    told = {}
-    for mutant in mutants:
-        if mutant.label in EQUIVALENT.get(exercise.name, ()):
+    lies, silent = [], []
+    for mutant in mutants[:: fuzzing.cases(4, 1)]:
+        verdict = judge(exercise, mutant.function)
+        if verdict.state == "passed" or verdict.reason == mutant.sentence:
             continue
-        found = [mutant.outcome(course, index) for index in range(len(course))]
-        if found[0].error is not None:
-            continue
-        tolerance = exercise.tolerance
-        first = next(
-            other
-            for other in mutants
-            if all(
-                agree(a, other.outcome(course, i), tolerance)
-                for i, a in enumerate(found)
-            )
-        )
-        if first is not mutant:
-            told[mutant.label, first.label] = all(
-                alike(mutant, first, x) for x in others
-            )
-    assert [pair for pair, true in told.items() if not true] == []
+        said = [one for one in mutants if one.sentence == verdict.reason]
+        if said and not any(all(alike(mutant, one, x) for x in others) for one in said):
+            lies.append((mutant.label, verdict.reason))
+        if not verdict.reason:
+            silent.append(mutant.label)
+    assert lies == silent == []
 
 
 @pytest.mark.parametrize("exercise", FUNCTIONS, ids=name_of)

@@ -15,6 +15,12 @@ def backup(reward, transition, policy, values, discount):
     return (policy * (reward + discount * transition @ values)).sum(-1)
 
 
+def apart(reward, transition, policy, values, discount):
+    """The backup with reward and future averaged apart."""
+    future = (policy[..., None] * transition).sum(1) @ values
+    return (policy * reward).sum(-1) + discount * future
+
+
 def _backup_inputs(generator: np.random.Generator) -> list[dict[str, Any]]:
     """The chapter's two states: one pays 1 and stays or 3 and moves on, one may end."""
     two = [[[1.0, 0.0], [0.0, 1.0]], [[0.0, 0.0], [0.5, 0.0]]]
@@ -194,6 +200,7 @@ EXERCISES = [
                 "policy (2.7).",
             ),
         ),
+        forms=(apart,),
         summary="γ from 0 to 1, values up to a million, episodes that may end",
     ),
     Exercise(

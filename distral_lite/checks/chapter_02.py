@@ -19,6 +19,14 @@ def update_table(
     return q
 
 
+def weighted(q, state, action, reward, next_state, terminal, learning_rate, discount):
+    """The update as a weighted mean of the old value and the target."""
+    new = q.clone()
+    target = reward + (1 - terminal) * discount * q[next_state].max()
+    new[state, action] = (1 - learning_rate) * q[state, action] + learning_rate * target
+    return new
+
+
 def _update_inputs(generator: np.random.Generator) -> list[dict[str, Any]]:
     by_hand = [[-0.2, 0.4], [0.9, 0.1]]
     rows = [
@@ -29,7 +37,7 @@ def _update_inputs(generator: np.random.Generator) -> list[dict[str, Any]]:
         ([[0.3, -0.6], [0.2, 0.8]], 1, 1, 0.5, 1, False, 1.0, 1.0),
         ([[0.3, -0.6], [0.2, 0.8]], 0, 1, 0.5, 1, True, 0.0, 0.0),
     ]
-    for scale in (0, 0, 1, 3, 6):
+    for scale in (0, 0, 0, 0, 0, 1, 3, 6):
         state, after = generator.integers(4, size=2).tolist()
         rates = generator.random(2).round(3).tolist()
         table, reward = numbers(generator, 4, 3, scale=10.0**scale), generator.normal()
@@ -241,6 +249,7 @@ EXERCISES = [
                 "need it: change a copy, `q.clone()`.",
             ),
         ),
+        forms=(weighted,),
         summary="goals, negative tables, moves that lead back, values up to a million",
         show=_show_update,
     ),

@@ -1,23 +1,26 @@
 """The verdict on an answer: whether it is right and, if not, why."""
 
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Any
 
 from distral_lite.checks import relations
 from distral_lite.checks.compare import (
-    Difference,
     as_array,
     difference,
     short,
     show_input,
 )
-from distral_lite.checks.exercise import Choice, Exercise, Verdict
-from distral_lite.checks.mutants import Mutant, matching, pairs, planted, singles
+from distral_lite.checks.exercise import SEED, Choice, Exercise, Verdict
+from distral_lite.checks.mutants import Mutant, pairs, planted, singles
+from distral_lite.checks.relations import Reason
 from distral_lite.checks.trial import (
     Outcome,
     agree,
+    call,
     complaint,
+    course,
     everything_put_back,
     run,
 )
@@ -79,7 +82,7 @@ def _stub():
 
 
 def _judge_function(exercise: Exercise, function: Any) -> Verdict:
-    name, inputs = exercise.name, exercise.fresh_inputs()
+    name, (inputs, wanted) = exercise.name, course(exercise)
     if not callable(function):
         reason = "A function is wanted: pass its name, without parentheses."
         return failed(name, reason, f"found {short(function)}, wanted a function")
@@ -94,29 +97,27 @@ def _judge_function(exercise: Exercise, function: Any) -> Verdict:
         no_return = silent and len(code) > len(_stub.__code__.co_code)
         hint = " (your function returns None: is a return missing?)"
         return not_attempted(name, hint if no_return else "")
-    wanted = run(exercise.reference, inputs)
-    broken = next((o.error for o in wanted if o.error is not None), None)
+    broken = next((one.error for one in wanted if one.error is not None), None)
     if broken is not None:
         text = f"{type(broken).__name__}: {broken}"
         return failed(
             name, f"Could not be checked, the course's answer fails ({text})."
         )
-    right = [outcome.answer for outcome in wanted]
-    wrong = {
-        index: text
-        for index, (mine, answer) in enumerate(zip(found, right, strict=True))
-        if (text := complaint(mine, answer, exercise.tolerance))
-    }
-    coarse = "" if wrong else _coarse(found)
-    if not wrong and not (exercise.float64 and coarse):
-        precision = f"; compared at the precision of {coarse}" if coarse else ""
-        count = f"{len(inputs)} input" + ("s" if len(inputs) > 1 else "")
-        told = f", {exercise.summary}" if exercise.summary else ""
-        return passed(name, count + told + precision)
-    if not wrong:
+    attempt = _Attempt(exercise, function, found)
+    if attempt.wrong:
+        reason, shows = attempt.reason()
+        given = inputs[shows]
+        place = exercise.show(given) if exercise.show else show_input(given)
+        text = f": {attempt.wrong[shows].text}" if shows in attempt.wrong else ""
+        return failed(name, reason, f"at {place}{text}.")
+    coarse = _coarse(found)
+    if exercise.float64 and coarse:
         reason = f"The numbers are right, but they are {coarse}; float64 is asked for."
         return failed(name, reason)
-    return _explained(exercise, function, inputs, found, right, wrong)
+    precision = f"; compared at the precision of {coarse}" if coarse else ""
+    count = f"{len(inputs)} input" + ("s" if len(inputs) > 1 else "")
+    told = f", {exercise.summary}" if exercise.summary else ""
+    return passed(name, count + told + precision)
 
 
 def _coarse(found: list[Outcome]) -> str:
@@ -154,79 +155,88 @@ def _by_position(
 # ---- why an answer is wrong
 
 
-def _explained(
-    exercise: Exercise,
-    function: Callable[..., Any],
-    inputs: list[dict[str, Any]],
-    found: list[Outcome],
-    right: list[Any],
-    wrong: dict[int, Difference],
-) -> Verdict:
-    """The verdict on a wrong answer."""
-    reason, shows = _reason(exercise, function, inputs, found, right, wrong)
-    given = inputs[shows]
-    place = exercise.show(given) if exercise.show else show_input(given)
-    if shows in wrong:
-        return failed(exercise.name, reason, f"at {place}: {wrong[shows].text}.")
-    return failed(exercise.name, reason, f"at {place}.")
+class _Attempt:
+    """A wrong function, and what it does with the exercise's inputs and with others."""
 
+    def __init__(
+        self, exercise: Exercise, function: Callable[..., Any], found: list[Outcome]
+    ) -> None:
+        self.exercise, self.function, self.found = exercise, function, found
+        self.inputs, wanted = course(exercise)
+        right = [one.answer for one in wanted]
+        self.wrong = {
+            index: text
+            for index, (mine, answer) in enumerate(zip(found, right, strict=True))
+            if (text := complaint(mine, answer, exercise.tolerance))
+        }
+        self.cases = self._cases(self.inputs, found, right)
 
-def _reason(
-    exercise: Exercise,
-    function: Callable[..., Any],
-    inputs: list[dict[str, Any]],
-    found: list[Outcome],
-    right: list[Any],
-    wrong: dict[int, Difference],
-) -> tuple[str, int]:
-    """Why, and the number of an input that shows it: the simplest explanation first."""
-    first = min(wrong)
-    mutant = _mutant(exercise, planted(exercise), inputs, found, wrong)
-    if mutant:
-        return mutant.sentence, first
-    stated = next((i for i in wrong if wrong[i].reason), None)
-    answers = [outcome.answer for outcome in found]
-    numbers = all(outcome.error is None for outcome in found)
-    related = numbers and relations.trivial(exercise, inputs, answers, right)
-    if related:
-        return related
-    mutant = _mutant(exercise, singles(exercise), inputs, found, wrong)
-    if mutant:
-        return mutant.sentence, first
-    if stated is not None and all(one.reason for one in wrong.values()):
-        return wrong[stated].reason, stated
-    related = numbers and relations.whole(exercise, inputs, answers, right)
-    if related:
-        return related
-    mutant = _mutant(exercise, pairs(exercise), inputs, found, wrong)
-    if mutant:
-        return mutant.sentence, first
-    related = (numbers and relations.partial(exercise, inputs, answers, right)) or (
-        relations.dependence(exercise, function, inputs)
-    )
-    if related:
-        return related
-    return ("", first) if stated is None else (wrong[stated].reason, stated)
+    def _cases(self, inputs: Any, found: list[Outcome], right: list[Any]) -> Any:
+        if any(one.error is not None for one in found):
+            return None
+        answers = [one.answer for one in found]
+        return relations.cases_of(self.exercise, inputs, answers, right)
 
+    @functools.cached_property
+    def elsewhere(self) -> list[tuple[list[dict[str, Any]], list[Outcome]]]:
+        """Inputs of other seeds, which the answer was not sorted out by, and outcomes."""
+        others = (course(self.exercise, SEED + extra)[0] for extra in (1, 2))
+        return [(inputs, run(self.function, inputs)) for inputs in others]
 
-def _mutant(
-    exercise: Exercise,
-    candidates: tuple[Mutant, ...],
-    inputs: list[dict[str, Any]],
-    found: list[Outcome],
-    wrong: dict[int, Difference],
-) -> Mutant | None:
-    """The mutant whose answers are the learner's, where these say something."""
-    order = sorted(wrong, key=lambda index: (found[index].error is not None, index))
-    order += [index for index in range(len(inputs)) if index not in wrong]
+    def other_cases(self) -> list[Any]:
+        """The cases of other seeds."""
+        right = (course(self.exercise, SEED + extra)[1] for extra in (1, 2))
+        return [
+            self._cases(inputs, found, [one.answer for one in wanted])
+            for (inputs, found), wanted in zip(self.elsewhere, right, strict=True)
+        ]
 
-    def fits(index: int, outcome: Outcome) -> bool:
-        return agree(found[index], outcome, exercise.tolerance)
+    def reason(self) -> Reason:
+        """Why, and the number of an input that shows it: the simplest comes first."""
+        stated = next((i for i in self.wrong if self.wrong[i].reason), None)
+        by_form = stated is not None and (self.wrong[stated].reason, stated)
+        only_form = by_form and all(one.reason for one in self.wrong.values())
+        return (
+            self._mutant(planted)
+            or self._related(relations.TRIVIAL)
+            or self._mutant(singles)
+            or (by_form if only_form else None)
+            or self._related(relations.WHOLE)
+            or self._mutant(pairs)
+            or self._related(relations.PARTIAL)
+            or relations.dependence(self.exercise, self.function, self.inputs)
+            or by_form
+            or ("", min(self.wrong))
+        )
 
-    if found[order[0]].error is not None:
-        candidates = tuple(one for one in candidates if one.kind == "planted")
-    with everything_put_back():
-        return matching(candidates, inputs, order, fits)
+    def _related(self, kind: list[Callable[..., Reason | None]]) -> Reason | None:
+        return relations.first(kind, self.cases, self.other_cases)
+
+    def _mutant(self, kind: Callable[..., tuple[Mutant, ...]]) -> Reason | None:
+        """The sentence of the first mutant that does the same, with other inputs too."""
+        order = sorted(self.wrong, key=lambda i: (self.found[i].error is not None, i))
+        if self.found[order[0]].error is not None and kind is not planted:
+            return None  # it fails wherever it is wrong: that alone proves no mutant
+        order += [index for index in range(len(self.inputs)) if index not in self.wrong]
+        tolerance = self.exercise.tolerance
+        with everything_put_back():
+            for mutant in kind(self.exercise):
+                if mutant.function is not None and all(
+                    agree(self.found[i], mutant.outcome(self.inputs, i), tolerance)
+                    for i in order
+                ):
+                    if self._agrees_elsewhere(mutant):
+                        return mutant.sentence, min(self.wrong)
+        return None
+
+    def _agrees_elsewhere(self, mutant: Mutant) -> bool:
+        return all(
+            agree(
+                mine, call(mutant.function, given, ours=True), self.exercise.tolerance
+            )
+            for inputs, found in self.elsewhere
+            for given, mine in zip(inputs, found, strict=True)
+        )
 
 
 # ---- answers that are values

@@ -252,23 +252,3 @@ def _edited_twice(
 
 def _pair(make: Callable[[], Any], first: str, second: str, label: str) -> Mutant:
     return Mutant(make, f"Two things: {first} And: {second}", label, "pair")
-
-
-def matching(
-    candidates: tuple[Mutant, ...],
-    inputs: list[dict[str, Any]],
-    order: list[int],
-    fits: Callable[[int, Outcome], bool],
-) -> Mutant | None:
-    """The first mutant that does what the learner's function did, on all inputs.
-
-    Args:
-        candidates: the mutants to try, the likeliest first.
-        inputs: the exercise's inputs.
-        order: their numbers, those that tell most first.
-        fits: whether the outcome of a mutant with input number i is the learner's.
-    """
-    for mutant in candidates:
-        if all(fits(index, mutant.outcome(inputs, index)) for index in order):
-            return mutant
-    return None

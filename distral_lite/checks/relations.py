@@ -4,6 +4,7 @@ Each relation looks at what was found and wanted on all inputs and, where it hol
 so in a sentence with the number of the smallest input that shows it.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -49,45 +50,13 @@ class Case(NamedTuple):
 Reason = tuple[str, int]  # a sentence, and the number of an input that shows it
 
 
-def trivial(
-    exercise: Exercise,
-    inputs: list[dict[str, Any]],
-    found: list[Any],
-    wanted: list[Any],
-) -> Reason | None:
-    """An argument given back as it is, or the same answer to everything."""
-    cases = _cases(exercise, inputs, found, wanted)
-    return None if cases is None else _first([_argument], cases)
-
-
-def whole(
-    exercise: Exercise,
-    inputs: list[dict[str, Any]],
-    found: list[Any],
-    wanted: list[Any],
-) -> Reason | None:
-    """A relation that holds everywhere: a factor, an order, a missing normalisation."""
-    cases = _cases(exercise, inputs, found, wanted)
-    return None if cases is None else _first(WHOLE, cases)
-
-
-def partial(
-    exercise: Exercise,
-    inputs: list[dict[str, Any]],
-    found: list[Any],
-    wanted: list[Any],
-) -> Reason | None:
-    """A relation that says where the answer is wrong, or how much."""
-    cases = _cases(exercise, inputs, found, wanted)
-    return None if cases is None else _first(PARTIAL, cases)
-
-
-def _cases(
+def cases_of(
     exercise: Exercise,
     inputs: list[dict[str, Any]],
     found: list[Any],
     wanted: list[Any],
 ) -> list[Case] | None:
+    """The cases of an exercise's inputs; None where the form of an answer is wrong."""
     cases = []
     for index, given in enumerate(inputs):
         try:
@@ -99,11 +68,39 @@ def _cases(
     return cases
 
 
-def _first(
-    relations: list[Callable[[list[Case]], Reason | None]], cases: list[Case]
+def first(
+    relations: list[Callable[[list[Case]], Reason | None]],
+    cases: list[Case] | None,
+    elsewhere: Callable[[], list[list[Case] | None]],
 ) -> Reason | None:
+    """The first relation that holds, also on the inputs of other seeds.
+
+    Args:
+        relations: those to try: TRIVIAL, WHOLE or PARTIAL.
+        cases: the course's.
+        elsewhere: gives those of other seeds.
+    """
+    if cases is None or not any(case.wrong for case in cases):
+        return None
     with np.errstate(all="ignore"):
-        return next((found for one in relations if (found := one(cases))), None)
+        for relation in relations:
+            reason = relation(cases)
+            if reason and all(_holds(relation, reason, one) for one in elsewhere()):
+                return reason
+    return None
+
+
+def _holds(
+    relation: Callable[[list[Case]], Reason | None],
+    reason: Reason,
+    cases: list[Case] | None,
+) -> bool:
+    """Whether a relation says the same of other inputs, but for numbers in it."""
+    if cases is None or not any(case.wrong for case in cases):
+        return cases is not None
+    again = relation(cases)
+    alike = [re.sub(r"\d digits|nan|inf", "", one[0]) for one in (reason, again) if one]
+    return len(alike) == 2 and alike[0] == alike[1]
 
 
 def _near(left: np.ndarray, right: np.ndarray) -> bool:
@@ -304,6 +301,7 @@ def _combination(cases: list[Case]) -> Reason | None:
     return None
 
 
+TRIVIAL = [_argument]
 WHOLE = [_factor, _combination, _offset, _order, _shifted, _rows]
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import functools
 import inspect
 import io
 import random
@@ -15,6 +16,7 @@ import numpy as np
 import torch
 
 from distral_lite.checks.compare import Difference, difference, equal, same
+from distral_lite.checks.exercise import SEED, Exercise
 
 DEEP = 5_000  # calls of a function by itself; far more would end the interpreter
 
@@ -137,6 +139,13 @@ def run(function: Callable[..., Any], inputs: list[dict[str, Any]]) -> list[Outc
     """What a function does with each of the inputs."""
     with everything_put_back():
         return [call(function, given) for given in inputs]
+
+
+@functools.cache
+def course(exercise: Exercise, seed: int = SEED) -> tuple[list[Any], list[Outcome]]:
+    """An exercise's inputs, to be called with copies only, and the right outcomes."""
+    inputs = exercise.fresh_inputs(seed)
+    return inputs, run(exercise.reference, inputs)
 
 
 def complaint(outcome: Outcome, wanted: Any, tolerance: float) -> Difference | None:
