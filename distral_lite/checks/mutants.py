@@ -73,6 +73,7 @@ def tree_of(reference: Callable[..., Any]) -> ast.FunctionDef | None:
     return ast.parse(ast.unparse(tree)).body[0]
 
 
+@functools.cache
 def source_of(reference: Callable[..., Any]) -> str:
     """The text that planted mistakes edit."""
     tree = tree_of(reference)

@@ -98,6 +98,9 @@ class Words:
     def full(self, node: ast.AST) -> ast.AST:
         """A copy in which local names are replaced by what they stand for."""
         words = self
+        names = (one.id for one in ast.walk(node) if isinstance(one, ast.Name))
+        if not any(name in self.known for name in names):
+            return node
 
         class Inline(ast.NodeTransformer):
             def visit_Name(self, name: ast.Name) -> ast.AST:
