@@ -33,8 +33,11 @@ DISTRIBUTION = {"IPython": "ipython", "PIL": "pillow", "yaml": "pyyaml"}
 
 # What draws from a hidden, shared generator, by full name. NumPy and the standard library: everything but what makes a generator.
 NUMPY_MAKERS = {"default_rng", "Generator", "BitGenerator", "SeedSequence", "PCG64", "PCG64DXSM", "Philox", "SFC64", "MT19937"}
-STANDARD_MAKERS = {"Random", "SystemRandom"}
-TORCH_SEEDS = re.compile(r"torch\.(manual_seed|seed|initial_seed|set_rng_state|get_rng_state|random\..*|cuda\.(manual_seed|seed)\w*)$")
+NUMPY_MAKERS |= {"get_state", "set_state"}  # `checks` puts back what a learner's function drew or seeded
+STANDARD_MAKERS = {"Random", "SystemRandom", "getstate", "setstate"}
+TORCH_SEEDS = re.compile(
+    r"torch\.(manual_seed|seed|initial_seed|set_rng_state|get_rng_state|random\.(?!fork_rng).*|cuda\.(manual_seed|seed)\w*)$"
+)
 TORCH_DRAWS = re.compile(r"torch\.(rand|randn|randint|randperm|normal|bernoulli|multinomial|poisson|rand\w*_like)$|torch\.nn\.init\.\w+_$")
 TORCH_LAYERS = re.compile(r"torch\.nn\.(Linear|Bilinear|Conv\w+|Embedding|RNN|GRU|LSTM|\w+Cell|MultiheadAttention|Transformer\w*)$")
 TENSOR_DRAWS = {"uniform_", "normal_", "bernoulli_", "random_", "exponential_", "log_normal_", "cauchy_", "geometric_"}

@@ -13,7 +13,12 @@ def _policies(generator: np.random.Generator) -> list[dict[str, Any]]:
     shapes = [(5,), (2,), (4,), (3, 5), (2, 3, 4)]
     epsilons = [0.5, 0.1, 0.0, 1.0, 0.25]
     return [
-        {"policy": torch.from_numpy(generator.dirichlet(np.ones(shape[-1]), size=shape[:-1])), "epsilon": epsilon}
+        {
+            "policy": torch.from_numpy(
+                generator.dirichlet(np.ones(shape[-1]), size=shape[:-1])
+            ),
+            "epsilon": epsilon,
+        }
         for shape, epsilon in zip(shapes, epsilons, strict=True)
     ]
 
@@ -36,7 +41,9 @@ EXERCISES = [
     ),
     Exercise(
         "0.2",
-        reference=lambda policy, epsilon: (1 - epsilon) * policy + epsilon / policy.shape[-1],
+        reference=lambda policy, epsilon: (
+            (1 - epsilon) * policy + epsilon / policy.shape[-1]
+        ),
         inputs=_policies,
         mistakes=(
             Mistake(
@@ -48,7 +55,9 @@ EXERCISES = [
                 "You added the random share but took nothing away from the policy, which acts only with probability 1 − ε.",
             ),
             Mistake(
-                lambda policy, epsilon: epsilon * policy + (1 - epsilon) / policy.shape[-1],
+                lambda policy, epsilon: (
+                    epsilon * policy + (1 - epsilon) / policy.shape[-1]
+                ),
                 "You swapped the two: ε is the chance of a random action, so at ε = 0 the policy alone must be left.",
             ),
             Mistake(
@@ -56,11 +65,16 @@ EXERCISES = [
                 "You scaled the policy and stopped. The rest of the probability, ε, still has to be shared by all actions.",
             ),
             Mistake(
-                lambda policy, epsilon: (1 - epsilon) * policy + epsilon / policy.shape[0],
+                lambda policy, epsilon: (
+                    (1 - epsilon) * policy + epsilon / policy.shape[0]
+                ),
                 "You divided by the length of the first axis. Actions are on the last one, `policy.shape[-1]`: a policy may hold "
                 "many states.",
             ),
-            Mistake(lambda policy, epsilon: policy.clone(), "This is the policy itself: nothing random has been mixed in yet."),
+            Mistake(
+                lambda policy, epsilon: policy.clone(),
+                "This is the policy itself: nothing random has been mixed in yet.",
+            ),
         ),
         summary="policies of 2 to 5 actions, one state or many, ε from 0 to 1",
     ),

@@ -18,7 +18,9 @@ def _numbers(generator: np.random.Generator, *shape: int) -> Tensor:
 # ---- 5.1 the n-step return
 
 
-def _first_return(reward: Tensor, terminal: Tensor, next_value: Tensor, discount: float, n: int) -> float:
+def _first_return(
+    reward: Tensor, terminal: Tensor, next_value: Tensor, discount: float, n: int
+) -> float:
     steps = returns.discounts(discount, terminal[:n])
     return float(returns.n_step_returns(reward[:n], steps, next_value[:n], n)[0])
 
@@ -36,30 +38,60 @@ def _return_inputs(generator: np.random.Generator) -> list[dict[str, Any]]:
     for n, end in ((1, 9), (3, 9), (5, 9), (5, 2), (3, 0), (2, 1)):
         terminal = torch.arange(6) == end
         reward, next_value = _numbers(generator, 6), 5 * _numbers(generator, 6)
-        cases.append({"reward": reward, "terminal": terminal, "next_value": next_value, "discount": 0.8, "n": n})
+        cases.append(
+            {
+                "reward": reward,
+                "terminal": terminal,
+                "next_value": next_value,
+                "discount": 0.8,
+                "n": n,
+            }
+        )
     return cases
 
 
-def _sums(value_power: int, rewards: int = 0, ends: bool = True, value_at: Callable[[int], int] = lambda n: n - 1) -> Callable[..., float]:
+def _sums(
+    value_power: int,
+    rewards: int = 0,
+    ends: bool = True,
+    value_at: Callable[[int], int] = lambda n: n - 1,
+) -> Callable[..., float]:
     """A wrong return: n + `rewards` rewards, gamma^(n + `value_power`) times the value at `value_at(n)`; `ends` heeds terminal steps."""
 
-    def wrong(reward: Tensor, terminal: Tensor, next_value: Tensor, discount: float, n: int) -> float:
+    def wrong(
+        reward: Tensor, terminal: Tensor, next_value: Tensor, discount: float, n: int
+    ) -> float:
         last = min([n, *(t + 1 for t in range(n) if terminal[t])]) if ends else n
         over = ends and bool(terminal[last - 1])
-        total = sum(discount**i * float(reward[i]) for i in range(last if over else max(last + rewards, 0)))
-        return total if over else total + discount ** (n + value_power) * float(next_value[value_at(n)])
+        total = sum(
+            discount**i * float(reward[i])
+            for i in range(last if over else max(last + rewards, 0))
+        )
+        return (
+            total
+            if over
+            else total + discount ** (n + value_power) * float(next_value[value_at(n)])
+        )
 
     return wrong
 
 
-def _undiscounted(reward: Tensor, terminal: Tensor, next_value: Tensor, discount: float, n: int) -> float:
+def _undiscounted(
+    reward: Tensor, terminal: Tensor, next_value: Tensor, discount: float, n: int
+) -> float:
     last = min([n, *(t + 1 for t in range(n) if terminal[t])])
-    return float(reward[:last].sum()) + (0.0 if terminal[last - 1] else discount**n * float(next_value[n - 1]))
+    return float(reward[:last].sum()) + (
+        0.0 if terminal[last - 1] else discount**n * float(next_value[n - 1])
+    )
 
 
-def _rewards_of_the_next(reward: Tensor, terminal: Tensor, next_value: Tensor, discount: float, n: int) -> float:
+def _rewards_of_the_next(
+    reward: Tensor, terminal: Tensor, next_value: Tensor, discount: float, n: int
+) -> float:
     total = sum(discount**i * float(reward[i]) for i in range(n))
-    return total + (0.0 if bool(terminal[:n].any()) else discount**n * float(next_value[n - 1]))
+    return total + (
+        0.0 if bool(terminal[:n].any()) else discount**n * float(next_value[n - 1])
+    )
 
 
 RETURN = Exercise(
@@ -71,8 +103,14 @@ RETURN = Exercise(
             _sums(-1, rewards=-1),
             "This is (2.32) as printed: R_{t+n} is missing, and V is discounted once too little. n rewards, then γⁿ V.",
         ),
-        Mistake(_sums(-1), "The value comes after n rewards, so n discounts lie before it: γⁿ V(S_{t+n}), not γⁿ⁻¹."),
-        Mistake(_sums(0, rewards=-1), "You stop one reward early: R_{t+n}, with weight γⁿ⁻¹, belongs to the sum."),
+        Mistake(
+            _sums(-1),
+            "The value comes after n rewards, so n discounts lie before it: γⁿ V(S_{t+n}), not γⁿ⁻¹.",
+        ),
+        Mistake(
+            _sums(0, rewards=-1),
+            "You stop one reward early: R_{t+n}, with weight γⁿ⁻¹, belongs to the sum.",
+        ),
         Mistake(
             _sums(0, ends=False),
             "You walk on through the end of the episode. After a terminal step nothing counts: no later reward, and no value.",
@@ -86,10 +124,15 @@ RETURN = Exercise(
             "You drop the value after an end, and go on adding rewards: those after a terminal step belong to the next episode.",
         ),
         Mistake(
-            lambda reward, terminal, next_value, discount, n: _first_return(reward, terminal, 0 * next_value, discount, n),
+            lambda reward, terminal, next_value, discount, n: _first_return(
+                reward, terminal, 0 * next_value, discount, n
+            ),
             "The value at the end is missing: n rewards alone say that nothing follows. Add γⁿ V(S_{t+n}) where the episode goes on.",
         ),
-        Mistake(_undiscounted, "You discount the value and not the rewards: the i-th reward has weight γ to the power i, from i = 0."),
+        Mistake(
+            _undiscounted,
+            "You discount the value and not the rewards: the i-th reward has weight γ to the power i, from i = 0.",
+        ),
     ),
     summary="n from 1 to 5, episodes that end on the way",
 )
@@ -97,7 +140,9 @@ RETURN = Exercise(
 # ---- 5.2 generalised advantage estimation
 
 
-def _gae(reward: Tensor, discount: Tensor, value: Tensor, next_value: Tensor, lambda_: float) -> Tensor:
+def _gae(
+    reward: Tensor, discount: Tensor, value: Tensor, next_value: Tensor, lambda_: float
+) -> Tensor:
     return returns.advantages(reward, discount, value, next_value, lambda_)
 
 
@@ -114,15 +159,35 @@ def _gae_inputs(generator: np.random.Generator) -> list[dict[str, Any]]:
     for steps, lambda_ in ((4, 0.0), (5, 1.0), (8, 0.9), (6, 0.3)):
         discount = torch.from_numpy(np.where(generator.random(steps) < 0.3, 0.0, 0.95))
         discount[1] = 0.0  # an episode ends in the middle
-        cases.append(dict(zip(by_hand, (*(_numbers(generator, steps) for _ in range(4)), lambda_), strict=True)) | {"discount": discount})
+        cases.append(
+            dict(
+                zip(
+                    by_hand,
+                    (*(_numbers(generator, steps) for _ in range(4)), lambda_),
+                    strict=True,
+                )
+            )
+            | {"discount": discount}
+        )
     return cases
 
 
-def _accumulates(delta: Callable[..., Tensor], weight: Callable[..., Tensor], backwards: bool = True) -> Callable[..., Tensor]:
+def _accumulates(
+    delta: Callable[..., Tensor], weight: Callable[..., Tensor], backwards: bool = True
+) -> Callable[..., Tensor]:
     """A wrong estimate by y_t = delta_t + weight_t y_{t+1} (or, forwards, y_{t-1})."""
 
-    def wrong(reward: Tensor, discount: Tensor, value: Tensor, next_value: Tensor, lambda_: float) -> Tensor:
-        x, w = delta(reward, discount, value, next_value, lambda_), weight(discount, lambda_)
+    def wrong(
+        reward: Tensor,
+        discount: Tensor,
+        value: Tensor,
+        next_value: Tensor,
+        lambda_: float,
+    ) -> Tensor:
+        x, w = (
+            delta(reward, discount, value, next_value, lambda_),
+            weight(discount, lambda_),
+        )
         result, following = torch.zeros_like(x), torch.zeros(()).double()
         for t in reversed(range(len(x))) if backwards else range(len(x)):
             result[t] = following = x[t] + w[t] * following
@@ -131,7 +196,9 @@ def _accumulates(delta: Callable[..., Tensor], weight: Callable[..., Tensor], ba
     return wrong
 
 
-def _delta(reward: Tensor, discount: Tensor, value: Tensor, next_value: Tensor, lambda_: float) -> Tensor:
+def _delta(
+    reward: Tensor, discount: Tensor, value: Tensor, next_value: Tensor, lambda_: float
+) -> Tensor:
     return reward + discount * next_value - value
 
 
@@ -141,27 +208,46 @@ GAE = Exercise(
     _gae_inputs,
     (
         Mistake(
-            _accumulates(_delta, lambda discount, lambda_: lambda_ * torch.ones_like(discount)),
+            _accumulates(
+                _delta, lambda discount, lambda_: lambda_ * torch.ones_like(discount)
+            ),
             "Later errors are faded by λ alone. Each step back costs γ as well, and 0 where the episode ended: the weight is discount · λ.",
         ),
-        Mistake(_accumulates(_delta, lambda discount, lambda_: discount), "λ does not enter: this is the return less the value, λ = 1."),
         Mistake(
-            _accumulates(_delta, lambda discount, lambda_: lambda_ * discount.max().expand_as(discount)),
+            _accumulates(_delta, lambda discount, lambda_: discount),
+            "λ does not enter: this is the return less the value, λ = 1.",
+        ),
+        Mistake(
+            _accumulates(
+                _delta,
+                lambda discount, lambda_: lambda_ * discount.max().expand_as(discount),
+            ),
             "You fade by γλ at ends of episodes too, so that the next episode leaks into this one. Use the discount of each step.",
         ),
         Mistake(
-            _accumulates(lambda *a: (1 - a[4]) * _delta(*a), lambda discount, lambda_: lambda_ * discount),
+            _accumulates(
+                lambda *a: (1 - a[4]) * _delta(*a),
+                lambda discount, lambda_: lambda_ * discount,
+            ),
             "The factor 1 − λ belongs to the mixture of n-step returns; written as a sum of TD errors it has cancelled already.",
         ),
         Mistake(
-            _accumulates(_delta, lambda discount, lambda_: lambda_ * discount, backwards=False),
+            _accumulates(
+                _delta, lambda discount, lambda_: lambda_ * discount, backwards=False
+            ),
             "You run forwards, so each step is credited with what happened before it. Begin at the last step and go back.",
         ),
         Mistake(
-            _accumulates(lambda r, d, v, n, lambda_: r + d * n, lambda discount, lambda_: lambda_ * discount),
+            _accumulates(
+                lambda r, d, v, n, lambda_: r + d * n,
+                lambda discount, lambda_: lambda_ * discount,
+            ),
             "− V(S_t) is missing: you add up targets, not errors.",
         ),
-        Mistake(lambda *a: _delta(*a), "These are the TD errors of one step, λ = 0; nothing is passed back yet."),
+        Mistake(
+            lambda *a: _delta(*a),
+            "These are the TD errors of one step, λ = 0; nothing is passed back yet.",
+        ),
     ),
     summary="λ from 0 to 1, several episodes in a sequence",
 )
@@ -169,8 +255,17 @@ GAE = Exercise(
 # ---- 5.4 a rollout with a time-out
 
 
-def _targets(reward: Tensor, terminal: Tensor, truncated: Tensor, value: Tensor, next_value: Tensor, discount: float) -> Tensor:
-    return returns.discounted_returns(reward, returns.discounts(discount, terminal), truncated, next_value)
+def _targets(
+    reward: Tensor,
+    terminal: Tensor,
+    truncated: Tensor,
+    value: Tensor,
+    next_value: Tensor,
+    discount: float,
+) -> Tensor:
+    return returns.discounted_returns(
+        reward, returns.discounts(discount, terminal), truncated, next_value
+    )
 
 
 def _rollout_inputs(generator: np.random.Generator) -> list[dict[str, Any]]:
@@ -184,23 +279,62 @@ def _rollout_inputs(generator: np.random.Generator) -> list[dict[str, Any]]:
         "discount": 0.9,
     }
     cases = [by_hand]
-    for goals, cuts in (((3,), ()), ((1,), (4,)), ((), (0, 2)), ((5,), (1,)), ((2, 4), (3,)), ((), (5,))):
-        terminal, truncated = (torch.tensor([t in places for t in range(6)]) for places in (goals, cuts))
+    for goals, cuts in (
+        ((3,), ()),
+        ((1,), (4,)),
+        ((), (0, 2)),
+        ((5,), (1,)),
+        ((2, 4), (3,)),
+        ((), (5,)),
+    ):
+        terminal, truncated = (
+            torch.tensor([t in places for t in range(6)]) for places in (goals, cuts)
+        )
         value, after = _numbers(generator, 6), _numbers(generator, 6)
-        next_value = torch.where(terminal | truncated, after, torch.cat([value[1:], after[5:]]))
-        cases.append(dict(zip(by_hand, (_numbers(generator, 6), terminal, truncated, value, next_value, 0.9), strict=True)))
+        next_value = torch.where(
+            terminal | truncated, after, torch.cat([value[1:], after[5:]])
+        )
+        cases.append(
+            dict(
+                zip(
+                    by_hand,
+                    (
+                        _numbers(generator, 6),
+                        terminal,
+                        truncated,
+                        value,
+                        next_value,
+                        0.9,
+                    ),
+                    strict=True,
+                )
+            )
+        )
     return cases
 
 
 def _walks(follow: Callable[..., float]) -> Callable[..., Tensor]:
     """A wrong recursion R <- r + gamma * follow(...), from the last step back."""
 
-    def wrong(reward: Tensor, terminal: Tensor, truncated: Tensor, value: Tensor, next_value: Tensor, discount: float) -> Tensor:
+    def wrong(
+        reward: Tensor,
+        terminal: Tensor,
+        truncated: Tensor,
+        value: Tensor,
+        next_value: Tensor,
+        discount: float,
+    ) -> Tensor:
         result, following, last = torch.zeros_like(reward), 0.0, len(reward) - 1
         for t in range(last, -1, -1):
             after_reset = float(value[t + 1]) if t < last else float(next_value[t])
-            where = {"terminal": bool(terminal[t]), "cut": bool(truncated[t]), "last": t == last}
-            following = float(reward[t]) + discount * follow(where, following, float(next_value[t]), after_reset)
+            where = {
+                "terminal": bool(terminal[t]),
+                "cut": bool(truncated[t]),
+                "last": t == last,
+            }
+            following = float(reward[t]) + discount * follow(
+                where, following, float(next_value[t]), after_reset
+            )
             result[t] = following
         return result
 
@@ -213,23 +347,59 @@ TIMEOUT = Exercise(
     _rollout_inputs,
     (
         Mistake(
-            _walks(lambda where, R, v, reset: 0.0 if where["terminal"] or where["cut"] else v if where["last"] else R),
+            _walks(
+                lambda where, R, v, reset: (
+                    0.0
+                    if where["terminal"] or where["cut"]
+                    else v
+                    if where["last"]
+                    else R
+                )
+            ),
             "You take the time-out for a goal: its R begins at 0. The episode would have gone on; begin at V of the state it was cut in.",
         ),
         Mistake(
-            _walks(lambda where, R, v, reset: 0.0 if where["terminal"] else v if where["last"] else R),
+            _walks(
+                lambda where, R, v, reset: (
+                    0.0 if where["terminal"] else v if where["last"] else R
+                )
+            ),
             "You walk across the time-out: what follows it in the rollout is another episode. Begin afresh there, at next_value.",
         ),
         Mistake(
-            _walks(lambda where, R, v, reset: 0.0 if where["terminal"] else reset if where["cut"] else v if where["last"] else R),
+            _walks(
+                lambda where, R, v, reset: (
+                    0.0
+                    if where["terminal"]
+                    else reset
+                    if where["cut"]
+                    else v
+                    if where["last"]
+                    else R
+                )
+            ),
             "You bootstrap from value[t + 1]: the state after the reset, of the next episode. next_value[t] is where the step led.",
         ),
         Mistake(
-            _walks(lambda where, R, v, reset: 0.0 if where["terminal"] else v if where["cut"] else 0.0 if where["last"] else R),
+            _walks(
+                lambda where, R, v, reset: (
+                    0.0
+                    if where["terminal"]
+                    else v
+                    if where["cut"]
+                    else 0.0
+                    if where["last"]
+                    else R
+                )
+            ),
             "The rollout's end is not the episode's: the last step bootstraps too, unless it is terminal.",
         ),
         Mistake(
-            _walks(lambda where, R, v, reset: v if where["cut"] or where["last"] or where["terminal"] else R),
+            _walks(
+                lambda where, R, v, reset: (
+                    v if where["cut"] or where["last"] or where["terminal"] else R
+                )
+            ),
             "You bootstrap at a goal. A terminal state is worth 0 whatever next_value says about it.",
         ),
         Mistake(
@@ -246,11 +416,18 @@ TIMEOUT = Exercise(
 def _gradients_of(loss: Callable[..., Tensor]) -> Callable[..., tuple[Tensor, Tensor]]:
     """The gradients of a loss(log_policy, value, action, target) by logits and values."""
 
-    def gradients(logits: Tensor, value: Tensor, action: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    def gradients(
+        logits: Tensor, value: Tensor, action: Tensor, target: Tensor
+    ) -> tuple[Tensor, Tensor]:
         logits, value = logits.clone().requires_grad_(), value.clone().requires_grad_()
         log_policy = logits.log_softmax(-1)
-        found = torch.autograd.grad(loss(log_policy, value, action, target), (logits, value), allow_unused=True)
-        return tuple(torch.zeros_like(x) if g is None else g for g, x in zip(found, (logits, value), strict=True))
+        found = torch.autograd.grad(
+            loss(log_policy, value, action, target), (logits, value), allow_unused=True
+        )
+        return tuple(
+            torch.zeros_like(x) if g is None else g
+            for g, x in zip(found, (logits, value), strict=True)
+        )
 
     return gradients
 
@@ -259,8 +436,12 @@ def _chosen(log_policy: Tensor, action: Tensor) -> Tensor:
     return log_policy.gather(-1, action.unsqueeze(-1)).squeeze(-1)
 
 
-def _right_loss(log_policy: Tensor, value: Tensor, action: Tensor, target: Tensor) -> Tensor:
-    return actor_critic.actor_loss(log_policy, action, target - value) + actor_critic.critic_loss(value, target)
+def _right_loss(
+    log_policy: Tensor, value: Tensor, action: Tensor, target: Tensor
+) -> Tensor:
+    return actor_critic.actor_loss(
+        log_policy, action, target - value
+    ) + actor_critic.critic_loss(value, target)
 
 
 def _loss_inputs(generator: np.random.Generator) -> list[dict[str, Any]]:
@@ -271,7 +452,18 @@ def _loss_inputs(generator: np.random.Generator) -> list[dict[str, Any]]:
         "target": torch.tensor([2.5]).double(),
     }
     return [by_hand] + [
-        dict(zip(by_hand, (_numbers(generator, b, a), _numbers(generator, b), torch.arange(b) % a, _numbers(generator, b)), strict=True))
+        dict(
+            zip(
+                by_hand,
+                (
+                    _numbers(generator, b, a),
+                    _numbers(generator, b),
+                    torch.arange(b) % a,
+                    _numbers(generator, b),
+                ),
+                strict=True,
+            )
+        )
         for b, a in ((3, 2), (5, 4), (8, 3))
     ]
 
@@ -288,41 +480,82 @@ LOSSES = Exercise(
     _loss_inputs,
     (
         Mistake(
-            _gradients_of(lambda p, v, a, t: (_chosen(p, a) * (t - v)).mean() + 0.5 * (t - v).square().mean()),
+            _gradients_of(
+                lambda p, v, a, t: (
+                    (_chosen(p, a) * (t - v)).mean() + 0.5 * (t - v).square().mean()
+                )
+            ),
             "This is the colleague's version. Two things are wrong: which way the actor goes, and what else its loss moves.",
         ),
         Mistake(
-            _gradients_of(lambda p, v, a, t: (_chosen(p, a) * (t - v).detach()).mean() + 0.5 * (t - v).square().mean()),
+            _gradients_of(
+                lambda p, v, a, t: (
+                    (_chosen(p, a) * (t - v).detach()).mean()
+                    + 0.5 * (t - v).square().mean()
+                )
+            ),
             "One bug is out. But an optimiser descends: as it stands, an action that did better than expected becomes less likely. Turn "
             "the actor's sign.",
         ),
         Mistake(
-            _gradients_of(lambda p, v, a, t: -(_chosen(p, a) * (t - v)).mean() + 0.5 * (t - v).square().mean()),
+            _gradients_of(
+                lambda p, v, a, t: (
+                    -(_chosen(p, a) * (t - v)).mean() + 0.5 * (t - v).square().mean()
+                )
+            ),
             "The sign is right. But the actor's loss still has a gradient by V: the critic is pushed to please the actor, not to be right. "
             "The error is a mere number there: detach it.",
         ),
         Mistake(
-            _gradients_of(lambda p, v, a, t: -(_chosen(p, a) * (t - v).detach()).mean() + 0.5 * (t - v).detach().square().mean()),
+            _gradients_of(
+                lambda p, v, a, t: (
+                    -(_chosen(p, a) * (t - v).detach()).mean()
+                    + 0.5 * (t - v).detach().square().mean()
+                )
+            ),
             "Now the critic learns nothing: in its own loss the error must not be detached.",
         ),
         Mistake(
-            _gradients_of(lambda p, v, a, t: -(_chosen(p, a) * (t - v).detach()).mean() - 0.5 * (t - v).square().mean()),
+            _gradients_of(
+                lambda p, v, a, t: (
+                    -(_chosen(p, a) * (t - v).detach()).mean()
+                    - 0.5 * (t - v).square().mean()
+                )
+            ),
             "The critic runs away from its target: its squared error is something to make small.",
         ),
         Mistake(
-            _gradients_of(lambda p, v, a, t: -(_chosen(p, a) * (t - v).detach()).mean() + (t - v).square().mean()),
+            _gradients_of(
+                lambda p, v, a, t: (
+                    -(_chosen(p, a) * (t - v).detach()).mean() + (t - v).square().mean()
+                )
+            ),
             "The critic's loss (2.31) is half the mean square; without the half its gradient is twice that of the box.",
         ),
         Mistake(
-            _gradients_of(lambda p, v, a, t: -(_chosen(p, a) * t).mean() + 0.5 * (t - v).square().mean()),
+            _gradients_of(
+                lambda p, v, a, t: (
+                    -(_chosen(p, a) * t).mean() + 0.5 * (t - v).square().mean()
+                )
+            ),
             "The actor's signal is the whole target: that is REINFORCE without a baseline. Subtract V, without letting gradients through.",
         ),
         Mistake(
-            _gradients_of(lambda p, v, a, t: -(_chosen(p, a).exp() * (t - v).detach()).mean() + 0.5 * (t - v).square().mean()),
+            _gradients_of(
+                lambda p, v, a, t: (
+                    -(_chosen(p, a).exp() * (t - v).detach()).mean()
+                    + 0.5 * (t - v).square().mean()
+                )
+            ),
             "You multiply the error with π, not with log π. The probability that an action was drawn with is in the sample already.",
         ),
         Mistake(
-            _gradients_of(lambda p, v, a, t: -(_chosen(p, a) * (t - v).detach()).sum() + 0.5 * (t - v).square().sum()),
+            _gradients_of(
+                lambda p, v, a, t: (
+                    -(_chosen(p, a) * (t - v).detach()).sum()
+                    + 0.5 * (t - v).square().sum()
+                )
+            ),
             "These are sums over the batch; means were asked for, so that the step does not grow with the batch.",
         ),
     ),

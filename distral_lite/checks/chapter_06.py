@@ -14,7 +14,9 @@ def _numbers(generator: np.random.Generator, *shape: int, scale: float = 1.0) ->
 
 
 def _log_prior(generator: np.random.Generator, *shape: int) -> Tensor:
-    return torch.from_numpy(generator.dirichlet(np.ones(shape[-1]), size=shape[:-1])).log()
+    return torch.from_numpy(
+        generator.dirichlet(np.ones(shape[-1]), size=shape[:-1])
+    ).log()
 
 
 def _value_inputs(generator: np.random.Generator) -> list[dict[str, Any]]:
@@ -24,9 +26,19 @@ def _value_inputs(generator: np.random.Generator) -> list[dict[str, Any]]:
         "log_prior": torch.tensor([0.5, 0.25, 0.25]).double().log(),
         "beta": 5.0,
     }
-    settings = [((4,), 1.0, 1.0), ((3, 5), 0.001, 1.0), ((3, 5), 10_000.0, 1.0), ((2, 3, 4), 20.0, 3.0), ((5,), 0.5, 10_000.0)]
+    settings = [
+        ((4,), 1.0, 1.0),
+        ((3, 5), 0.001, 1.0),
+        ((3, 5), 10_000.0, 1.0),
+        ((2, 3, 4), 20.0, 3.0),
+        ((5,), 0.5, 10_000.0),
+    ]
     drawn = [
-        {"q": _numbers(generator, *shape, scale=scale), "log_prior": _log_prior(generator, *shape), "beta": beta}
+        {
+            "q": _numbers(generator, *shape, scale=scale),
+            "log_prior": _log_prior(generator, *shape),
+            "beta": beta,
+        }
         for shape, beta, scale in settings
     ]
     return [by_hand, *drawn]
@@ -38,9 +50,20 @@ def _value(q: Tensor, log_prior: Tensor, beta: float) -> Tensor:
 
 def _policy_inputs(generator: np.random.Generator) -> list[dict[str, Any]]:
     """Policies of one state and of many, alpha from 0 to 1, beta from 0.1 to 1000."""
-    settings = [((3,), 0.8, 5.0), ((4,), 1.0, 1.0), ((3, 5), 0.5, 0.1), ((2, 3, 4), 0.0, 2.0), ((5,), 0.3, 1000.0)]
+    settings = [
+        ((3,), 0.8, 5.0),
+        ((4,), 1.0, 1.0),
+        ((3, 5), 0.5, 0.1),
+        ((2, 3, 4), 0.0, 2.0),
+        ((5,), 0.3, 1000.0),
+    ]
     return [
-        {"q": _numbers(generator, *shape), "log_prior": _log_prior(generator, *shape), "alpha": alpha, "beta": beta}
+        {
+            "q": _numbers(generator, *shape),
+            "log_prior": _log_prior(generator, *shape),
+            "alpha": alpha,
+            "beta": beta,
+        }
         for shape, alpha, beta in settings
     ]
 
@@ -55,34 +78,67 @@ def _newton_inputs(generator: np.random.Generator) -> list[dict[str, Any]]:
         {
             "values": _numbers(generator, states),
             "reward": _numbers(generator, states, actions),
-            "transition": torch.from_numpy(0.9 * generator.dirichlet(np.ones(states), size=(states, actions))),
+            "transition": torch.from_numpy(
+                0.9 * generator.dirichlet(np.ones(states), size=(states, actions))
+            ),
             "log_prior": _log_prior(generator, states, actions),
             "beta": beta,
             "discount": discount,
         }
-        for states, actions, beta, discount in ((2, 2, 1.0, 0.9), (4, 3, 5.0, 0.99), (5, 2, 0.3, 0.5), (3, 4, 20.0, 0.95))
+        for states, actions, beta, discount in (
+            (2, 2, 1.0, 0.9),
+            (4, 3, 5.0, 0.99),
+            (5, 2, 0.3, 0.5),
+            (3, 4, 20.0, 0.95),
+        )
     ]
 
 
-def _newton(values, reward, transition, log_prior, beta, discount, temperature=None, priced=True, chain=None, soft_backup=False):
+def _newton(
+    values,
+    reward,
+    transition,
+    log_prior,
+    beta,
+    discount,
+    temperature=None,
+    priced=True,
+    chain=None,
+    soft_backup=False,
+):
     q = reward + discount * transition @ values
     if soft_backup:
         return torch.logsumexp(log_prior + beta * q, -1) / beta
-    log_policy = torch.log_softmax(log_prior + (beta if temperature is None else temperature) * q, -1)
+    log_policy = torch.log_softmax(
+        log_prior + (beta if temperature is None else temperature) * q, -1
+    )
     policy = log_policy.exp()
-    pay = (policy * (reward - (log_policy - log_prior) / beta if priced else policy * 0 + reward)).sum(-1)
+    pay = (
+        policy
+        * (reward - (log_policy - log_prior) / beta if priced else policy * 0 + reward)
+    ).sum(-1)
     matrix = torch.einsum("sa,sat->st", policy, transition)
-    return torch.linalg.solve(torch.eye(len(values), dtype=values.dtype) - (discount if chain is None else chain) * matrix, pay)
+    return torch.linalg.solve(
+        torch.eye(len(values), dtype=values.dtype)
+        - (discount if chain is None else chain) * matrix,
+        pay,
+    )
 
 
 def _priced_twice(values, reward, transition, log_prior, beta, discount):
-    return _newton(values, reward, transition, log_prior, beta / 2, discount, temperature=beta)
+    return _newton(
+        values, reward, transition, log_prior, beta / 2, discount, temperature=beta
+    )
 
 
 def _target_inputs(generator: np.random.Generator) -> list[dict[str, Any]]:
     """Batches of transitions of small tables, some of them terminal."""
     inputs = []
-    for states, actions, batch, beta in ((2, 2, 3, 1.0), (5, 3, 6, 5.0), (4, 5, 8, 50.0)):
+    for states, actions, batch, beta in (
+        (2, 2, 3, 1.0),
+        (5, 3, 6, 5.0),
+        (4, 5, 8, 50.0),
+    ):
         terminal = torch.from_numpy(generator.random(batch) < 0.4)
         terminal[0], terminal[1] = False, True
         state, following = generator.integers(states, size=(2, batch))
@@ -94,7 +150,9 @@ def _target_inputs(generator: np.random.Generator) -> list[dict[str, Any]]:
                 "discount": 0.9,
                 "reward": _numbers(generator, batch),
                 "state": torch.from_numpy(state),
-                "next_state": torch.from_numpy(np.where(state == following, (following + 1) % states, following)),
+                "next_state": torch.from_numpy(
+                    np.where(state == following, (following + 1) % states, following)
+                ),
                 "terminal": terminal,
             }
         )
@@ -102,7 +160,13 @@ def _target_inputs(generator: np.random.Generator) -> list[dict[str, Any]]:
 
 
 def _target(q, log_prior, beta, discount, reward, state, next_state, terminal):
-    return reward + discount * (~terminal).to(q.dtype) * torch.logsumexp(log_prior + beta * q[next_state], -1) / beta
+    return (
+        reward
+        + discount
+        * (~terminal).to(q.dtype)
+        * torch.logsumexp(log_prior + beta * q[next_state], -1)
+        / beta
+    )
 
 
 EXERCISES = [
@@ -112,7 +176,9 @@ EXERCISES = [
         inputs=_value_inputs,
         mistakes=(
             Mistake(
-                lambda q, log_prior, beta: (log_prior + beta * q).exp().sum(-1).log() / beta,
+                lambda q, log_prior, beta: (
+                    (log_prior + beta * q).exp().sum(-1).log() / beta
+                ),
                 "The formula is right, but the exponential overflows before the log brings it back. Take the largest exponent out first.",
             ),
             Mistake(
@@ -124,14 +190,19 @@ EXERCISES = [
                 "You forgot to divide by β: the result is in nats, not in units of reward.",
             ),
             Mistake(
-                lambda q, log_prior, beta: torch.logsumexp(log_prior.exp() + beta * q, -1) / beta,
+                lambda q, log_prior, beta: (
+                    torch.logsumexp(log_prior.exp() + beta * q, -1) / beta
+                ),
                 "You added the prior's probability where its log belongs: the log of a product is a sum of logs.",
             ),
             Mistake(
                 lambda q, log_prior, beta: torch.logsumexp(log_prior + q, -1) / beta,
                 "β does not only stand in front: it multiplies every q inside the exponent too.",
             ),
-            Mistake(lambda q, log_prior, beta: q.max(-1).values, "That is the limit β → ∞, the hard maximum."),
+            Mistake(
+                lambda q, log_prior, beta: q.max(-1).values,
+                "That is the limit β → ∞, the hard maximum.",
+            ),
             Mistake(
                 lambda q, log_prior, beta: (log_prior.exp() * q).sum(-1),
                 "That is the limit β → 0, the mean of the prior.",
@@ -145,7 +216,9 @@ EXERCISES = [
         inputs=_policy_inputs,
         mistakes=(
             Mistake(
-                lambda q, log_prior, alpha, beta: torch.softmax(alpha * log_prior + beta * q, -1),
+                lambda q, log_prior, alpha, beta: torch.softmax(
+                    alpha * log_prior + beta * q, -1
+                ),
                 "These are probabilities; their logs were asked for.",
             ),
             Mistake(
@@ -153,15 +226,21 @@ EXERCISES = [
                 "The prior does not enter: the policy must stay with it where all actions are worth the same.",
             ),
             Mistake(
-                lambda q, log_prior, alpha, beta: torch.log_softmax(log_prior + beta * q, -1),
+                lambda q, log_prior, alpha, beta: torch.log_softmax(
+                    log_prior + beta * q, -1
+                ),
                 "You left out α: the prior enters to the power α.",
             ),
             Mistake(
-                lambda q, log_prior, alpha, beta: torch.log_softmax(alpha * log_prior + q, -1),
+                lambda q, log_prior, alpha, beta: torch.log_softmax(
+                    alpha * log_prior + q, -1
+                ),
                 "You left out β, so the temperature is 1 whatever β says.",
             ),
             Mistake(
-                lambda q, log_prior, alpha, beta: torch.log_softmax(alpha * log_prior + q / beta, -1),
+                lambda q, log_prior, alpha, beta: torch.log_softmax(
+                    alpha * log_prior + q / beta, -1
+                ),
                 "You divided by β. It is an inverse temperature: large β makes the policy greedy.",
             ),
             Mistake(
@@ -192,7 +271,10 @@ EXERCISES = [
                 lambda *arguments: _newton(*arguments, chain=1.0),
                 "The matrix to solve is I − γP; you left the discount out of it.",
             ),
-            Mistake(_priced_twice, "You took the price off twice, once with the reward and once with the value."),
+            Mistake(
+                _priced_twice,
+                "You took the price off twice, once with the reward and once with the value.",
+            ),
         ),
         summary="random worlds of 2 to 5 states, β from 0.3 to 20",
         tolerance=1e-8,
@@ -214,31 +296,44 @@ EXERCISES = [
         mistakes=(
             Mistake(
                 lambda q, log_prior, beta, discount, reward, state, next_state, terminal: (
-                    reward + discount * torch.logsumexp(log_prior + beta * q[state], -1) / beta
+                    reward
+                    + discount * torch.logsumexp(log_prior + beta * q[state], -1) / beta
                 ),
                 "This is the colleague's version. It values the state where the action was taken; the target needs the one it led to.",
             ),
             Mistake(
                 lambda q, log_prior, beta, discount, reward, state, next_state, terminal: (
-                    reward + discount * torch.logsumexp(log_prior + beta * q[next_state], -1) / beta
+                    reward
+                    + discount
+                    * torch.logsumexp(log_prior + beta * q[next_state], -1)
+                    / beta
                 ),
                 "Right state, but after a terminal step nothing follows: there the target is the reward alone.",
             ),
             Mistake(
                 lambda q, log_prior, beta, discount, reward, state, next_state, terminal: (
-                    reward + discount * (~terminal).to(q.dtype) * torch.logsumexp(log_prior + beta * q[state], -1) / beta
+                    reward
+                    + discount
+                    * (~terminal).to(q.dtype)
+                    * torch.logsumexp(log_prior + beta * q[state], -1)
+                    / beta
                 ),
                 "The terminal steps are right now, but the value is still that of the state where the action was taken.",
             ),
             Mistake(
                 lambda q, log_prior, beta, discount, reward, state, next_state, terminal: (
-                    reward + discount * (~terminal).to(q.dtype) * q[next_state].max(-1).values
+                    reward
+                    + discount * (~terminal).to(q.dtype) * q[next_state].max(-1).values
                 ),
                 "That is the hard target of chapter 02: the value of the next state is its soft value (2.45).",
             ),
             Mistake(
                 lambda q, log_prior, beta, discount, reward, state, next_state, terminal: (
-                    reward + discount * (~terminal).to(q.dtype) * torch.logsumexp(beta * q[next_state], -1) / beta
+                    reward
+                    + discount
+                    * (~terminal).to(q.dtype)
+                    * torch.logsumexp(beta * q[next_state], -1)
+                    / beta
                 ),
                 "The prior is missing from the soft value: without it five tied actions are worth more than one.",
             ),

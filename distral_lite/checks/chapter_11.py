@@ -18,13 +18,30 @@ def _summary(durations: Tensor, cap: float, episodes: int) -> Tensor:
 def _summary_inputs(generator: np.random.Generator) -> list[dict[str, Any]]:
     """Two runs by hand, one of which was lost; then many."""
     nan = float("nan")
-    cases = [(torch.tensor([[30.0, 20.0, 10.0, 20.0], [40.0, 1000.0, nan, nan]]), 1000.0, 2)]
-    for runs, length, episodes, cap in ((5, 8, 3, 100.0), (4, 6, 6, 500.0), (3, 10, 1, 1000.0)):
-        rows = torch.from_numpy(generator.integers(5, int(cap), size=(runs, length)).astype(float))
+    cases = [
+        (torch.tensor([[30.0, 20.0, 10.0, 20.0], [40.0, 1000.0, nan, nan]]), 1000.0, 2)
+    ]
+    for runs, length, episodes, cap in (
+        (5, 8, 3, 100.0),
+        (4, 6, 6, 500.0),
+        (3, 10, 1, 1000.0),
+    ):
+        rows = torch.from_numpy(
+            generator.integers(5, int(cap), size=(runs, length)).astype(float)
+        )
         for run in range(1, runs):
             rows[run, length - int(generator.integers(0, length)) :] = nan
         cases.append((rows, cap, episodes))
-    return [dict(zip(("durations", "cap", "episodes"), (rows.double(), cap, episodes), strict=True)) for rows, cap, episodes in cases]
+    return [
+        dict(
+            zip(
+                ("durations", "cap", "episodes"),
+                (rows.double(), cap, episodes),
+                strict=True,
+            )
+        )
+        for rows, cap, episodes in cases
+    ]
 
 
 def _dropped(durations: Tensor, cap: float, episodes: int) -> Tensor:
@@ -51,19 +68,27 @@ SUMMARY = Exercise(
             "another age.",
         ),
         Mistake(
-            lambda durations, cap, episodes: torch.where(durations.isnan(), 0.0, durations)[..., -episodes:].mean(-1),
+            lambda durations, cap, episodes: torch.where(
+                durations.isnan(), 0.0, durations
+            )[..., -episodes:].mean(-1),
             "An episode that was not reached counts as 0 steps: the worse a run is, the better it looks.",
         ),
         Mistake(
-            lambda durations, cap, episodes: torch.where(durations.isnan(), cap, durations)[..., :episodes].mean(-1),
+            lambda durations, cap, episodes: torch.where(
+                durations.isnan(), cap, durations
+            )[..., :episodes].mean(-1),
             "These are the first episodes; wanted are the last.",
         ),
         Mistake(
-            lambda durations, cap, episodes: torch.where(durations.isnan(), cap, durations).mean(-1),
+            lambda durations, cap, episodes: torch.where(
+                durations.isnan(), cap, durations
+            ).mean(-1),
             "You took all episodes; wanted are the last ones only.",
         ),
         Mistake(
-            lambda durations, cap, episodes: _summary(durations, float(durations.nan_to_num(0).amax()), episodes),
+            lambda durations, cap, episodes: _summary(
+                durations, float(durations.nan_to_num(0).amax()), episodes
+            ),
             "You put the longest episode that was seen in the gaps. What is known is that an episode takes at most `cap`.",
         ),
         Mistake(
@@ -77,7 +102,12 @@ SUMMARY = Exercise(
 # ---- 11.2 equal budgets
 
 
-def _budget(durations: Tensor, updates_per_episode: float, updates_per_step: float, episodes: int) -> Tensor:
+def _budget(
+    durations: Tensor,
+    updates_per_episode: float,
+    updates_per_step: float,
+    episodes: int,
+) -> Tensor:
     steps = durations[:episodes].sum()
     return _spent(steps, updates_per_episode * episodes + updates_per_step * steps)
 
@@ -89,10 +119,27 @@ def _spent(steps: Tensor, updates: float | Tensor) -> Tensor:
 def _budget_inputs(generator: np.random.Generator) -> list[dict[str, Any]]:
     """The thesis's two frameworks by hand, then others."""
     names = ("durations", "updates_per_episode", "updates_per_step", "episodes")
-    cases = [([100.0, 50.0, 20.0, 20.0], 0.0, 1.0, 3), ([100.0, 50.0, 20.0, 20.0], 1.0, 0.0, 3)]
-    for length, an_episode, a_step, episodes in ((6, 5.0, 0.0, 6), (9, 0.0, 0.5, 4), (8, 2.0, 0.25, 5)):
-        cases.append((generator.integers(5, 300, size=length).astype(float), an_episode, a_step, episodes))
-    return [dict(zip(names, (torch.as_tensor(case[0]).double(), *case[1:]), strict=True)) for case in cases]
+    cases = [
+        ([100.0, 50.0, 20.0, 20.0], 0.0, 1.0, 3),
+        ([100.0, 50.0, 20.0, 20.0], 1.0, 0.0, 3),
+    ]
+    for length, an_episode, a_step, episodes in (
+        (6, 5.0, 0.0, 6),
+        (9, 0.0, 0.5, 4),
+        (8, 2.0, 0.25, 5),
+    ):
+        cases.append(
+            (
+                generator.integers(5, 300, size=length).astype(float),
+                an_episode,
+                a_step,
+                episodes,
+            )
+        )
+    return [
+        dict(zip(names, (torch.as_tensor(case[0]).double(), *case[1:]), strict=True))
+        for case in cases
+    ]
 
 
 BUDGET = Exercise(
@@ -101,27 +148,40 @@ BUDGET = Exercise(
     _budget_inputs,
     (
         Mistake(
-            lambda d, an_episode, a_step, episodes: _budget(d, an_episode, a_step, len(d)),
+            lambda d, an_episode, a_step, episodes: _budget(
+                d, an_episode, a_step, len(d)
+            ),
             "You spend all the episodes there are; only the first `episodes` belong to the budget.",
         ),
         Mistake(
-            lambda d, an_episode, a_step, episodes: _spent(d[:episodes].mean(), an_episode * episodes + a_step * d[:episodes].mean()),
+            lambda d, an_episode, a_step, episodes: _spent(
+                d[:episodes].mean(),
+                an_episode * episodes + a_step * d[:episodes].mean(),
+            ),
             "You have the mean length of an episode where the number of steps belongs: sum them.",
         ),
         Mistake(
-            lambda d, an_episode, a_step, episodes: _spent(d[:episodes].sum(), (an_episode + a_step) * episodes),
+            lambda d, an_episode, a_step, episodes: _spent(
+                d[:episodes].sum(), (an_episode + a_step) * episodes
+            ),
             "Updates that come with every *step* are counted once an episode. That is the whole difference between the two frameworks.",
         ),
         Mistake(
-            lambda d, an_episode, a_step, episodes: _spent(d[:episodes].sum(), (an_episode + a_step) * d[:episodes].sum()),
+            lambda d, an_episode, a_step, episodes: _spent(
+                d[:episodes].sum(), (an_episode + a_step) * d[:episodes].sum()
+            ),
             "Updates that come once an *episode* are counted with every step.",
         ),
         Mistake(
-            lambda d, an_episode, a_step, episodes: _budget(d, an_episode, a_step, episodes).flip(0),
+            lambda d, an_episode, a_step, episodes: _budget(
+                d, an_episode, a_step, episodes
+            ).flip(0),
             "The two are in the wrong order: steps of the world first, then updates.",
         ),
         Mistake(
-            lambda d, an_episode, a_step, episodes: _budget(d, an_episode, a_step * episodes, episodes),
+            lambda d, an_episode, a_step, episodes: _budget(
+                d, an_episode, a_step * episodes, episodes
+            ),
             "A step's updates are multiplied by the number of episodes as well; the steps are summed over episodes already.",
         ),
     ),
@@ -138,10 +198,25 @@ def _misled(better: Tensor, worse: Tensor) -> float:
 
 def _misled_inputs(generator: np.random.Generator) -> list[dict[str, Any]]:
     """Three runs against two by hand; then ties, different numbers of runs, groups that do not overlap."""
-    rows = [(torch.tensor([10.0, 20.0, 30.0]), torch.tensor([25.0, 15.0])), (torch.tensor([5.0, 5.0, 8.0]), torch.tensor([5.0, 9.0]))]
-    for first, second, shift in ((20, 20, 0.0), (7, 20, 2.0), (20, 3, -3.0), (6, 6, 50.0)):
-        rows.append(tuple(torch.from_numpy(generator.normal(100 + move, 5, size).round(0)) for size, move in ((first, 0), (second, shift))))
-    return [{"better": better.double(), "worse": worse.double()} for better, worse in rows]
+    rows = [
+        (torch.tensor([10.0, 20.0, 30.0]), torch.tensor([25.0, 15.0])),
+        (torch.tensor([5.0, 5.0, 8.0]), torch.tensor([5.0, 9.0])),
+    ]
+    for first, second, shift in (
+        (20, 20, 0.0),
+        (7, 20, 2.0),
+        (20, 3, -3.0),
+        (6, 6, 50.0),
+    ):
+        rows.append(
+            tuple(
+                torch.from_numpy(generator.normal(100 + move, 5, size).round(0))
+                for size, move in ((first, 0), (second, shift))
+            )
+        )
+    return [
+        {"better": better.double(), "worse": worse.double()} for better, worse in rows
+    ]
 
 
 def _same_place(better: Tensor, worse: Tensor) -> float:

@@ -26,11 +26,31 @@ def set_up() -> bool:
         True if every item is well.
     """
     items = [
-        ("Python is new enough", python_fits, "install a newer Python and build the environment again with `make lab`"),
-        ("all packages are here, in the versions wanted", packages_fit, "run `make lab` again, or `pip install -e . -c constraints.txt`"),
-        ("exact arithmetic is exact", arithmetic_works, "PyTorch is broken here: remove the environment's folder and run `make lab`"),
-        ("pictures can be drawn", drawing_works, "Matplotlib is broken here: remove the environment's folder and run `make lab`"),
-        ("sliders can be shown", sliders_work, SLIDERS),
+        (
+            "Python is new enough",
+            python_fits,
+            "install a newer Python and build the environment again with `make lab`",
+        ),
+        (
+            "all packages are here, in the versions wanted",
+            packages_fit,
+            "run `make lab` again, or `pip install -e . -c constraints.txt`",
+        ),
+        (
+            "exact arithmetic is exact",
+            arithmetic_works,
+            "PyTorch is broken here: remove the environment's folder and run `make lab`",
+        ),
+        (
+            "pictures can be drawn",
+            drawing_works,
+            "Matplotlib is broken here: remove the environment's folder and run `make lab`",
+        ),
+        (
+            "sliders can be shown",
+            sliders_work,
+            SLIDERS,
+        ),
     ]
     well = True
     for title, works, advice in items:
@@ -52,8 +72,15 @@ def python_fits() -> bool:
 def packages_fit() -> bool:
     """Whether each package that the course needs at run time is installed in a version within its declared range."""
     needs = [Requirement(line) for line in metadata.requires(COURSE) or []]
-    core = [need for need in needs if need.marker is None or need.marker.evaluate({"extra": ""})]
-    return len(core) > 0 and all(need.specifier.contains(metadata.version(need.name), prereleases=True) for need in core)
+    core = [
+        need
+        for need in needs
+        if need.marker is None or need.marker.evaluate({"extra": ""})
+    ]
+    return len(core) > 0 and all(
+        need.specifier.contains(metadata.version(need.name), prereleases=True)
+        for need in core
+    )
 
 
 def arithmetic_works() -> bool:
@@ -64,8 +91,12 @@ def arithmetic_works() -> bool:
     """
     transition = torch.tensor([[0.5, 0.5], [1.0, 0.0]], dtype=torch.float64)
     reward = torch.tensor([1.0, 0.0], dtype=torch.float64)
-    values = torch.linalg.solve(torch.eye(2, dtype=torch.float64) - 0.5 * transition, reward)
-    return bool((values - torch.tensor([1.6, 0.8], dtype=torch.float64)).abs().max() < 1e-14)
+    values = torch.linalg.solve(
+        torch.eye(2, dtype=torch.float64) - 0.5 * transition, reward
+    )
+    return bool(
+        (values - torch.tensor([1.6, 0.8], dtype=torch.float64)).abs().max() < 1e-14
+    )
 
 
 def drawing_works() -> bool:

@@ -1,172 +1,195 @@
-"""Trying a function on the inputs of an exercise, and telling what came of it."""
+"""Calling a function on the inputs of an exercise, and putting everything back."""
 
+import contextlib
+import copy
+import functools
 import inspect
+import io
+import random
+import sys
+import types
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 
-from distral_lite.checks.compare import difference, same, short, show_input
-from distral_lite.checks.exercise import Choice, Exercise, Verdict
+from distral_lite.checks.compare import Difference, difference, equal, same
+from distral_lite.checks.exercise import SEED, Exercise
+
+DEEP = 5_000  # calls of a function by itself; far more would end the interpreter
+
+MANY = 100_000  # items; longer lists are no answers, and are not copied
 
 
 class Outcome(NamedTuple):
     """What a function did with one input.
 
     Attributes:
-        answer: what it returned; None if it raised.
+        answer: what it returned, copied; None if it raised.
         error: the exception it raised, or None.
         changed: the name of the first argument it changed, or None.
     """
 
-    answer: Any
-    error: BaseException | None
-    changed: str | None
+    answer: Any = None
+    error: BaseException | None = None
+    changed: str | None = None
 
 
-def run(function: Callable[..., Any], exercise: Exercise) -> list[Outcome]:
-    """Calls a function with each input, made anew, by position.
+class _Pipe(io.TextIOBase):
+    """Passes on what is printed, and cannot be closed."""
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        return self.stream.write(text)
+
+    def flush(self) -> None:
+        self.stream.flush()
+
+    def close(self) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def everything_put_back() -> Iterator[None]:
+    """Puts back, at the end, what a function may have changed in the interpreter.
+
+    Streams, the states of the global generators, PyTorch's default type, device and
+    gradient mode, the ways numbers are printed, warnings, and the recursion limit,
+    which is raised meanwhile.
+    """
+    streams, limit = (sys.stdout, sys.stderr), sys.getrecursionlimit()
+    dtype, printing = torch.get_default_dtype(), copy.copy(torch._tensor_str.PRINT_OPTS)
+    states = random.getstate(), np.random.get_state()  # noqa: NPY002
+    device = torch.get_default_device()
+    with (
+        warnings.catch_warnings(),
+        np.errstate(all="ignore"),
+        np.printoptions(),
+        torch.random.fork_rng(devices=[]),
+        torch.set_grad_enabled(True),
+    ):
+        warnings.simplefilter("ignore")
+        sys.stdout, sys.stderr = map(_Pipe, streams)
+        sys.setrecursionlimit(max(limit, DEEP))
+        try:
+            yield
+        finally:
+            sys.stdout, sys.stderr = streams
+            sys.setrecursionlimit(limit)
+            random.setstate(states[0])
+            np.random.set_state(states[1])  # noqa: NPY002
+            torch.set_default_dtype(dtype)
+            if torch.get_default_device() != device:
+                torch.set_default_device(device)
+            torch._tensor_str.PRINT_OPTS = printing
+
+
+def copied(value: Any) -> Any:
+    """A copy of an argument or an answer, without gradients."""
+    if isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, torch.Tensor):
+        return value.detach().clone()
+    if type(value) in (tuple, list) and len(value) < MANY:
+        return type(value)(map(copied, value))
+    if isinstance(value, dict):
+        return {key: copied(item) for key, item in value.items()}
+    return copy.deepcopy(value) if isinstance(value, tuple | np.ndarray) else value
+
+
+def call(
+    function: Callable[..., Any], given: dict[str, Any], ours: bool = False
+) -> Outcome:
+    """Calls a function with a copy of one input, within `everything_put_back`.
+
+    Nothing but KeyboardInterrupt gets through, so that a learner can stop an endless
+    loop.
 
     Args:
         function: what to call.
-        exercise: whose inputs to take.
-
-    Returns:
-        one Outcome an input. Only KeyboardInterrupt gets through, so that a learner can stop an endless loop.
+        given: the input.
+        ours: whether it is known to change tensors by PyTorch alone, which counts that.
     """
-    outcomes = []
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
-        for given, kept in zip(exercise.fresh_inputs(), exercise.fresh_inputs(), strict=True):
-            answer, error = None, None
-            try:
-                answer = function(*given.values())
-            except KeyboardInterrupt:
-                raise
-            except BaseException as raised:  # a learner's SystemExit must not end the kernel
-                error = raised.with_traceback(None)
-            changed = next((name for name in kept if not same(given[name], kept[name])), None)
-            outcomes.append(Outcome(answer, error, changed))
-    return outcomes
-
-
-def complaint(outcome: Outcome, wanted: Any, tolerance: float) -> str | None:
-    """What is wrong with one outcome, in words; None if nothing is."""
-    if outcome.error is not None:
-        if isinstance(outcome.error, RecursionError):
-            return "your function calls itself without end"
-        text = " ".join(str(outcome.error).split())
-        return f"raised {type(outcome.error).__name__}" + (f" ({text[:160]})" if text else "")
-    if outcome.changed is not None:
-        return f"your function changed its argument {outcome.changed}; work on a copy"
-    return difference(outcome.answer, wanted, tolerance)
-
-
-def agree(left: list[Outcome], right: list[Outcome], tolerance: float) -> bool:
-    """Whether two functions did the same with every input: same answers, same kinds of exceptions, same changed arguments."""
-    return all(
-        type(a.error) is type(b.error) and a.changed == b.changed and difference(a.answer, b.answer, tolerance) is None
-        for a, b in zip(left, right, strict=True)
-    )
-
-
-def empty(answer: Any) -> bool:
-    """Whether an answer is what an untouched stub gives: None, `...`, or a tuple or list of nothing else."""
-    if isinstance(answer, tuple | list):
-        return len(answer) > 0 and all(map(empty, answer))
-    return answer is None or answer is Ellipsis
-
-
-def untouched(outcomes: list[Outcome]) -> bool:
-    """Whether all outcomes are those of a stub; calculating with a stub's `...` counts as such."""
-    return all(
-        empty(outcome.answer) if outcome.error is None else isinstance(outcome.error, TypeError) and "ellipsis" in str(outcome.error)
-        for outcome in outcomes
-    )
-
-
-def not_attempted(name: str, hint: str = "") -> Verdict:
-    """The verdict on a stub."""
-    return Verdict(name, "not attempted", f"{name} · not attempted yet{hint}")
-
-
-def failed(name: str, text: str) -> Verdict:
-    """The verdict on a wrong answer."""
-    return Verdict(name, "failed", f"{name} ✗ {text}")
-
-
-def judge_function(exercise: Exercise, function: Any) -> Verdict:
-    """Judges a learner's function. Calls it, its reference and, if it is wrong, each planted mistake on all inputs."""
-    name = exercise.name
-    if empty(function):
-        return not_attempted(name)
-    if not callable(function):
-        return failed(name, f"found {short(function)}, wanted a function: pass its name without parentheses.")
-    inputs = exercise.fresh_inputs()
-    misfit = wrong_arguments(function, list(inputs[0]))
-    if misfit:
-        return failed(name, misfit)
-    found = run(function, exercise)
-    if untouched(found):
-        has_body = len(getattr(getattr(function, "__code__", None), "co_code", b"")) > len(_stub.__code__.co_code)
-        no_return = has_body and all(outcome.error is None and outcome.answer is None for outcome in found)
-        return not_attempted(name, " (your function returns None: is a return missing?)" if no_return else "")
-    wanted = run(exercise.reference, exercise)
-    broken = next((o.error for o in wanted if o.error is not None), None)
-    if broken is not None:
-        return failed(name, f"could not be checked, the course's own answer fails ({type(broken).__name__}: {broken}).")
-    for given, outcome, right in zip(inputs, found, wanted, strict=True):
-        text = complaint(outcome, right.answer, exercise.tolerance)
-        if text:
-            place = exercise.show(given) if exercise.show else show_input(given)
-            sentence = next((m.sentence for m in exercise.mistakes if agree(found, run(m.function, exercise), exercise.tolerance)), "")
-            return failed(name, f"at {place}: {text}." + (f" {sentence}" if sentence else ""))
-    count = f"{len(inputs)} input" + ("s" if len(inputs) > 1 else "")
-    return Verdict(name, "passed", f"{name} ✓ {count}" + (f", {exercise.summary}" if exercise.summary else ""))
-
-
-def _stub():
-    """A stub, to compare a function's length with."""
-    ...
-
-
-def wrong_arguments(function: Callable[..., Any], names: list[str]) -> str | None:
-    """Says that a function cannot be called with as many positional arguments as the exercise has names; else None."""
+    mine = copied(given)
+    arguments = list(mine.values())
     try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):
-        return None
-    try:
-        signature.bind(*names)
-    except TypeError:
-        found = ", ".join(signature.parameters) or "none"
-        return f"your function takes other arguments than wanted: found ({found}), wanted ({', '.join(names)})."
+        answer = copied(function(*arguments))
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a learner's SystemExit must not end the kernel
+        return Outcome(None, error, _changed(mine, given, ours))
+    if inspect.iscoroutine(answer):
+        answer.close()
+    return Outcome(answer, None, _changed(mine, given, ours))
+
+
+def _changed(mine: dict[str, Any], given: dict[str, Any], ours: bool) -> str | None:
+    for name, value in given.items():
+        untouched = ours and isinstance(value, torch.Tensor) and not mine[name]._version
+        if not untouched and not same(mine[name], value):
+            return name
     return None
 
 
-def judge_choice(choice: Choice, value: Any) -> Verdict:
-    """Judges an answer that is a value."""
-    name = choice.name
-    if empty(value):
-        return not_attempted(name)
-    if isinstance(choice.answer, str):
-        sentences = {str(option).strip().casefold(): sentence for option, sentence in choice.wrong.items()}
-        right = choice.answer.strip().casefold()
-        given = value.strip().casefold() if isinstance(value, str) else None
-        if given == right:
-            return Verdict(name, "passed", f"{name} ✓ {choice.answer}" + (f": {choice.summary}" if choice.summary else ""))
-        if given in sentences:
-            return failed(name, f"{value.strip()}: {sentences[given]}")
-        options = sorted([choice.answer, *map(str, choice.wrong)])
-        return failed(name, f"found {short(value)}; the options are {', '.join(options)}.")
-    if difference(value, choice.answer, choice.tolerance) is None:
-        return Verdict(name, "passed", f"{name} ✓ {short(value)}" + (f": {choice.summary}" if choice.summary else ""))
-    for option, sentence in choice.wrong.items():
-        if difference(value, option, choice.tolerance) is None:
-            return failed(name, f"{short(value)}: {sentence}")
-    kinds = {bool: "True or False", int: "a whole number"}
-    wrong_kind = isinstance(value, bool) != isinstance(choice.answer, bool) or not isinstance(value, int | float | np.generic)
-    if wrong_kind and np.ndim(value) == 0 and not hasattr(value, "dtype"):
-        return failed(name, f"found {short(value)}, wanted {kinds.get(type(choice.answer), 'a number')}.")
-    return failed(name, f"{short(value)}: " + (choice.hint or "that is not it."))
+def run(function: Callable[..., Any], inputs: list[dict[str, Any]]) -> list[Outcome]:
+    """What a function does with each of the inputs."""
+    with everything_put_back():
+        return [call(function, given) for given in inputs]
+
+
+@functools.cache
+def course(exercise: Exercise, seed: int = SEED) -> tuple[list[Any], list[Outcome]]:
+    """An exercise's inputs, to be called with copies only, and the right outcomes."""
+    inputs = exercise.fresh_inputs(seed)
+    return inputs, run(exercise.reference, inputs)
+
+
+def complaint(outcome: Outcome, wanted: Any, tolerance: float) -> Difference | None:
+    """What is wrong with one outcome; None if nothing is."""
+    if outcome.error is not None:
+        return raised(outcome.error)
+    if outcome.changed is not None:
+        text = f"your function changed its argument {outcome.changed}"
+        reason = (
+            f"Your function changed its argument `{outcome.changed}`: work on a copy."
+        )
+        return Difference(text, reason)
+    for kind, name, advice in (
+        (types.CoroutineType, "coroutine", "write `def`, without `async`"),
+        (types.GeneratorType, "generator", "`return` the answer, do not `yield` it"),
+    ):
+        if isinstance(outcome.answer, kind):
+            reason = f"Your function gives a {name}: {advice}."
+            return Difference(f"found a {name}", reason)
+    return difference(outcome.answer, wanted, tolerance)
+
+
+def raised(error: BaseException) -> Difference:
+    """An exception in words."""
+    text = " ".join(str(error).split())
+    kind = type(error).__name__
+    said = f"raised {kind}" + (f" ({text[:160]})" if text else "")
+    if isinstance(error, RecursionError):
+        depth = sum(1 for _ in _frames(error))
+        if depth >= DEEP // 2:
+            return Difference(said, "Your function calls itself without end.")
+        return Difference(said, f"Python's stack ended {depth} calls deep: use a loop.")
+    return Difference(said, f"Your function {said}.")
+
+
+def _frames(error: BaseException) -> Iterator[Any]:
+    trace = error.__traceback__
+    while trace is not None:
+        yield trace
+        trace = trace.tb_next
+
+
+def agree(left: Outcome, right: Outcome, tolerance: float) -> bool:
+    """Whether two functions did the same: answer, exception, changed argument."""
+    if type(left.error) is not type(right.error) or left.changed != right.changed:
+        return False
+    return left.error is not None or equal(left.answer, right.answer, tolerance)
