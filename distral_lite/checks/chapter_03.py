@@ -109,11 +109,10 @@ def _learn_inputs(generator: np.random.Generator) -> list[dict[str, Any]]:
     rows = [case(table, [step], 0.5, 0.9, 1) for step in (on, goal)]
     rows += [case(np.zeros((4, 1)), 2 * back, 1.0, 0.9, every) for every in (1, 3, 9)]
     for length, *rates in (
-        (16, 0.5, 0.95, 7),
-        (24, 0.3, 1.0, 10),
-        (12, 1.0, 0.5, 12),
-        (14, 0.7, 0.8, 2),
-        (10, 0.2, 0.0, 5),
+        (12, 0.5, 0.95, 5),
+        (14, 0.3, 1.0, 4),
+        (10, 1.0, 0.5, 10),
+        (8, 0.7, 0.0, 3),
     ):
         columns = whole(generator, 5, length), whole(generator, 3, length)
         after, ended = whole(generator, 5, length), flags(generator, 0.2, length)
@@ -169,12 +168,6 @@ EXERCISES = [
                 "moment it was cut: `terminal` alone decides.",
             ),
             (
-                "~terminal",
-                "~(terminal & truncated)",
-                "You leave out the future only where both flags are set. `terminal` alone "
-                "decides.",
-            ),
-            (
                 "reward + discount * (~terminal * q_next.amax(-1))",
                 "~terminal * (reward + discount * q_next.amax(-1))",
                 "At the end of an episode you drop the reward together with the future. "
@@ -184,12 +177,6 @@ EXERCISES = [
                 "amax",
                 "argmax",
                 "You take the number of the best action. The target has its value.",
-            ),
-            (
-                "amax(-1)",
-                "max()",
-                "Your maximum runs over the whole minibatch. Each transition has its own "
-                "next state: maximum over the last axis only.",
             ),
         ),
         summary="goals, time-outs and both, minibatches of 1 to 16, γ from 0 to 1",
@@ -277,6 +264,14 @@ EXERCISES = [
                 "rho[:capacity].mean()",
                 "You average ρ over the lags as if all were equally frequent. Small lags "
                 "are: N − k pairs have the lag k, either way round.",
+            ),
+            (
+                "2 * ((capacity - lag) * rho[lag]).sum()",
+                "rho[lag].sum()",
+                "capacity * rho",
+                "rho",
+                "You count each lag once. Of the N² pairs N have the lag 0 and 2 (N − k) "
+                "the lag k.",
             ),
             (
                 "capacity * rho[0] + ",

@@ -21,7 +21,7 @@ def _score_inputs(generator: np.random.Generator) -> list[dict[str, Any]]:
         ([0.0, 1.0, -1.0], torch.tensor(1)),
         ([2.0, 2.0], torch.tensor(0)),
         ([0.0, 800.0, -800.0], torch.tensor(2)),
-        ([[0.0, 1.0], [900.0, 901.0], [-1000.0, -1001.0]], [0, 0, 1]),
+        ([[0.0, 1.0], [900.0, 901.0], [-999.0, -1000.0]], [0, 0, 1]),
         ([[-30.0, 0.0, 1000.0], [1.0, 0.0, 0.0]], [1, 2]),
     ]
     for *states, actions in ((3, 3), (4, 2), (2, 5, 4)):
@@ -111,12 +111,6 @@ EXERCISES = [
                 "score points to where the action becomes more likely.",
             ),
             (
-                ".softmax(-1)",
-                "",
-                "You subtracted the preferences. What belongs there are the "
-                "probabilities, their softmax.",
-            ),
-            (
                 "chosen.to(preferences.dtype) - preferences.softmax(-1)",
                 "(preferences.softmax(-1) * chosen).sum(-1, keepdim=True) * (chosen - "
                 "preferences.softmax(-1))",
@@ -196,6 +190,13 @@ EXERCISES = [
                 "the action A_t itself was paid.",
             ),
             (
+                "following = reward[t] + discount * following\n        result[t] = "
+                "following",
+                "result[t] = reward[t] + discount * following\n        following = "
+                "reward[t]",
+                "You look one step ahead only. The sum runs to the end of the episode.",
+            ),
+            (
                 "return result",
                 "return discount * result",
                 "One factor too many: R_{t+1} is the reward of the step at t itself and "
@@ -225,16 +226,16 @@ EXERCISES = [
                 "factor (B − 1)/B. Leave the own episode out.",
             ),
             (
-                "returns - others",
-                "others - returns",
-                "The sign is turned round: what was better than the others must become "
-                "more likely, so it is return minus baseline.",
-            ),
-            (
                 "(returns.sum(0) - returns) / (len(returns) - 1)",
                 "returns.mean(-1, keepdim=True)",
                 "You averaged over time, within each episode: that mean contains what the "
                 "action at t brought. Average over other episodes.",
+            ),
+            (
+                "(returns.sum(0) - returns) / (len(returns) - 1)",
+                "(returns.sum(-1, keepdim=True) - returns) / (returns.shape[-1] - 1)",
+                "You averaged over the other steps of the same episode. The baseline of a "
+                "step is the mean of the other episodes at that step.",
             ),
             (
                 "(returns.sum(0) - returns) / (len(returns) - 1)",
