@@ -279,7 +279,8 @@ assert torch.allclose(y, torch.tensor([3.2, 0.5, 3.2]))
 
 # %% [markdown]
 # ### Exercise 3.2 · the target  (●○○ · 6 min)
-# Write line 13 for a whole minibatch, with time-outs. `reward`, `terminal` and `truncated` are `[B]`, `q_next` is `[B, A]`.
+# Write line 13 for a whole minibatch, with time-outs. `reward`, `terminal` and `truncated` are `[B]`, `q_next` is `[B, A]`. A step that
+# enters the goal just when its time is up has both flags.
 #
 # <details><summary>Hint 1</summary>Which of the two flags says that the future is worth nothing?</details>
 # <details><summary>Hint 2</summary><code>q_next.max(-1).values</code> is one number for each transition.</details>
@@ -287,7 +288,10 @@ assert torch.allclose(y, torch.tensor([3.2, 0.5, 3.2]))
 
 # %% tags=["exercise"]
 def my_target(reward, terminal, truncated, q_next, discount):
-    """y = r + γ max_a' Q^(s', a'), and y = r where the episode ended; a time-out has not ended it: [B]."""
+    """y = r + γ max_a' Q^(s', a'), and y = r where the episode ended; a time-out has not ended it: [B].
+
+    reward [B] and q_next [B, A] are float, terminal and truncated [B] bool, discount is a number from 0 to 1.
+    """
     ...
 
 
@@ -381,7 +385,10 @@ print("capacity 4, stored 6; place of the ages 0, 1, 2, 3:", replay.positions(to
 
 # %% tags=["exercise"]
 def my_positions(uniform, count, capacity):
-    """age = floor(u · held), held = min(count, capacity); the place of number count − 1 − age: [...] int64."""
+    """age = floor(u · held), held = min(count, capacity); the place of number count − 1 − age: [...] int64.
+
+    uniform [...] is float, from 0 to below 1, of any shape; count and capacity are whole numbers (int) from 1 on.
+    """
     ...
 
 
@@ -465,7 +472,10 @@ assert rho[1] > 0.9 and 10 < half < 200 and means[3] > 0.6 and means[-1] < 0.02
 
 # %% tags=["exercise"]
 def my_mean_correlation(rho, capacity):
-    """(1/N²) Σ_i Σ_j ρ(|i − j|), i and j from 1 to N: a number."""
+    """(1/N²) Σ_i Σ_j ρ(|i − j|), i and j from 1 to N = capacity ≥ 1: a number (float).
+
+    rho is a float tensor of N entries or more, rho[k] = ρ(k).
+    """
     ...
 
 
@@ -562,7 +572,10 @@ assert at_100 == sorted(at_100) and reach == [4, 2]
 
 # %% tags=["exercise"]
 def my_learn(q, state, action, reward, next_state, terminal, learning_rate, discount, target_every):
-    """Q-learning over T transitions with targets from a copy that is renewed after every `target_every` updates: the last q."""
+    """Q-learning over T transitions with targets from a copy that is renewed after every `target_every` updates: the last q.
+
+    q [S, A] is a float tensor, which stays as it is; state, action, reward, next_state and terminal are lists of length T.
+    """
     ...
 
 

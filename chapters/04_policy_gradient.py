@@ -163,7 +163,10 @@ assert torch.allclose(enumerated, by_autograd) and (off < 3 * error).all()
 
 # %% tags=["exercise"]
 def my_score(preferences, action):
-    """d log π(a) / d h(b) = 1[a = b] − π(b), π = softmax of the preferences [..., A]; action [...] int64; gives [..., A]."""
+    """d log π(a) / d h(b) = 1[a = b] − π(b), π = softmax of the preferences [..., A]; action [...] int64; gives [..., A].
+
+    The preferences are float, from −1000 to 1000; one state or a batch of any shape.
+    """
     ...
 
 
@@ -247,7 +250,8 @@ assert to_go[1] < whole[1]
 # half.
 #
 # ### Exercise 4.2 · reward-to-go  (●●○ · 8 min)
-# Write it for one episode, with a discount: $G_t = \sum_{i\ge t}\gamma^{\,i-t} R_{i+1}$. The check has episodes of 3000 steps.
+# Write it for one episode, with a discount: $G_t = \sum_{i\ge t}\gamma^{\,i-t} R_{i+1}$. The check has episodes of 400 steps, with γ from
+# 0 to 1.
 #
 # <details><summary>Hint 1</summary>What is $G_t - \gamma G_{t+1}$?</details>
 # <details><summary>Hint 2</summary>Start at the end, where nothing follows, and go backwards.</details>
@@ -255,7 +259,7 @@ assert to_go[1] < whole[1]
 
 # %% tags=["exercise"]
 def my_returns_to_go(reward, discount):
-    """G_t = Σ_{i≥t} discount^(i−t) · reward[i] for one episode that ended: [T] gives [T]."""
+    """G_t = Σ_{i≥t} discount^(i−t) · reward[i] for one episode that ended: [T] gives [T], float; discount from 0 to 1."""
     ...
 
 
@@ -325,7 +329,10 @@ assert math.isclose(table[3][1] - table[3][2], 25 * (table[1][1] - table[1][2]))
 
 # %% tags=["exercise"]
 def my_weights(returns):
-    """returns [B, T]: G_t of each episode. Weight = G_t of the episode − mean of G_t over the other B − 1 episodes, for each t."""
+    """returns [B, T]: G_t of each episode. Weight = G_t of the episode − mean of G_t over the other B − 1 episodes, for each t.
+
+    Float, B ≥ 2; gives [B, T].
+    """
     ...
 
 
@@ -492,7 +499,10 @@ assert paths["with γ^t"][-1].sigmoid() > 0.95 and paths["without (as printed)"]
 
 # %% tags=["exercise"]
 def my_box_weights(return_to_go, terminal, discount):
-    """γ^t · G_t for a log [T] of several episodes in a row; terminal [T] bool marks the last step of each."""
+    """γ^t · G_t for a log [T] of several episodes in a row; terminal [T] bool marks the last step of each.
+
+    return_to_go [T] is float and stays as it is, discount a number from 0 to 1; the log may end in the middle of an episode: [T].
+    """
     ...
 
 
