@@ -61,14 +61,14 @@ def _gae_inputs(generator: np.random.Generator) -> list[dict[str, Any]]:
 
 def targets(reward, terminal, truncated, value, next_value, discount):
     """Targets of a rollout with several episodes, lambda = 1."""
-    target, following = torch.zeros_like(reward), 0.0
-    for t in reversed(range(len(reward))):
+    target, following = reward.clone(), next_value[-1]
+    for t in reversed(range(len(target))):
         if terminal[t]:
             following = 0.0
-        elif truncated[t] or t == len(reward) - 1:
+        elif truncated[t]:
             following = next_value[t]
-        following = reward[t] + discount * following
-        target[t] = following
+        target[t] += discount * following
+        following = target[t]
     return target
 
 
@@ -98,7 +98,7 @@ def _rollout_inputs(generator: np.random.Generator) -> list[dict[str, Any]]:
 def loss_gradients(logits, value, action, target):
     """Gradients of the actor's and critic's loss by logits and values."""
     logits, value = logits.clone().requires_grad_(), value.clone().requires_grad_()
-    chosen = logits.log_softmax(-1).gather(-1, action[:, None])[:, 0]
+    chosen = logits.log_softmax(-1).gather(-1, action[:, None]).squeeze(-1)
     error = target - value
     loss = -(chosen * error.detach()).mean() + 0.5 * error.square().mean()
     return torch.autograd.grad(loss, (logits, value))
@@ -178,6 +178,12 @@ EXERCISES = [
                 "S_{t+n}, next_value[n - 1].",
             ),
             (
+                "next_value[n - 1]",
+                "next_value[n]",
+                "Entry t of next_value is V(S_{t+1}): after n steps the value is entry "
+                "n - 1, not n.",
+            ),
+            (
                 "        if terminal[t]:\n            return total\n",
                 "",
                 "weight * float(next_value[n - 1])",
@@ -222,6 +228,18 @@ EXERCISES = [
                 "discount.max()",
                 "You fade by γλ at ends of episodes too, so that the next episode leaks "
                 "into this one. Use the discount of each step.",
+            ),
+            (
+                "discount[t]",
+                "discount[min(t + 1, len(delta) - 1)]",
+                "You fade by the discount of the step after. What lies between t and "
+                "t + 1 is discount[t].",
+            ),
+            (
+                "return advantage",
+                "return delta + lambda_ * discount * torch.cat([delta[1:], 0 * delta[:1]])",
+                "You pass back one step only. To δ_t comes Â_{t+1}, with all that "
+                "follows in it, not δ_{t+1}.",
             ),
             (
                 "delta[t] +",
@@ -280,8 +298,8 @@ EXERCISES = [
                 "have gone on; begin at V of the state it was cut in.",
             ),
             (
-                "truncated[t] or ",
-                "",
+                "elif truncated[t]",
+                "elif False",
                 "You walk across the time-out: what follows it in the rollout is "
                 "another episode. Begin afresh there, at next_value.",
             ),
@@ -292,20 +310,20 @@ EXERCISES = [
                 "next episode. next_value[t] is where the step led.",
             ),
             (
-                " or t == len(reward) - 1",
-                "",
+                "next_value[-1]",
+                "0.0",
                 "The rollout's end is not the episode's: the last step bootstraps too, "
                 "unless it is terminal.",
             ),
             (
-                "if terminal[t]:\n            following = 0.0\n        elif ",
-                "if terminal[t] or ",
+                "following = 0.0",
+                "following = next_value[t]",
                 "You bootstrap at a goal. A terminal state is worth 0 whatever "
                 "next_value says about it.",
             ),
             (
-                "if terminal[t]:\n            following = 0.0\n        elif ",
-                "if ",
+                "if terminal[t]:",
+                "if False:",
                 "A goal is not heeded: what follows it in the rollout is another "
                 "episode, and a terminal state is worth 0.",
             ),
@@ -316,7 +334,7 @@ EXERCISES = [
                 "nothing would have followed: terminal comes first.",
             ),
             (
-                "elif truncated[t] or t == len(reward) - 1:",
+                "elif truncated[t]:",
                 "else:",
                 "You bootstrap at every step, so these are one-step targets. Within an "
                 "episode R is passed on.",
@@ -372,6 +390,12 @@ EXERCISES = [
                 "target",
                 "The actor's signal is the whole target: that is REINFORCE without a "
                 "baseline. Subtract V, without letting gradients through.",
+            ),
+            (
+                ".squeeze(-1)",
+                "",
+                "Your log-probabilities are [B, 1] and the errors [B]: their product is "
+                "[B, B], every action with the error of every step. Squeeze first.",
             ),
             (
                 "chosen *",

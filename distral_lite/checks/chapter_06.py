@@ -145,6 +145,14 @@ EXERCISES = [
                 "log π₀ + βq.",
             ),
             (
+                "torch.logsumexp(log_prior + beta * q, -1)",
+                "((log_prior + beta * q - (log_prior + beta * q).amax(-1, keepdim=True)"
+                ".clamp(min=0)).exp().sum(-1).log() + (log_prior + beta * q).amax(-1)"
+                ".clamp(min=0))",
+                "Where all exponents are far below 0 every exponential is 0, and its log "
+                "−∞: take out the largest there too, not only where it is above 0.",
+            ),
+            (
                 "log_prior + ",
                 "",
                 "You left the prior out: the sum runs over actions as if each had "
