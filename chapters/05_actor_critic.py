@@ -280,7 +280,10 @@ assert torch.allclose(moments.mean, q, atol=1e-12) and float((printed - q)[0].ab
 
 # %% tags=["exercise"]
 def my_n_step_return(reward, terminal, next_value, discount, n):
-    """R_1 + gamma R_2 + ... + gamma^(n-1) R_n + gamma^n V(S_n), where a terminal step ends the sum: tensors [T], n <= T."""
+    """R_1 + gamma R_2 + ... + gamma^(n-1) R_n + gamma^n V(S_n), where a terminal step ends the sum: a float.
+
+    reward, terminal (bool) and next_value are tensors [T]; discount is from 0 to 1, n from 1 to T.
+    """
     ...
 
 
@@ -325,7 +328,10 @@ assert torch.allclose(by_recursion, torch.tensor([0.004, 0.12, 0.2], dtype=torch
 
 # %% tags=["exercise"]
 def my_gae(reward, discount, value, next_value, lambda_):
-    """A_t = delta_t + discount_t * lambda * A_{t+1} with delta_t = reward_t + discount_t * next_value_t - value_t; all [T]."""
+    """A_t = delta_t + discount_t * lambda * A_{t+1} with delta_t = reward_t + discount_t * next_value_t - value_t: [T].
+
+    reward, discount, value and next_value are tensors [T]; lambda_ is a float from 0 to 1.
+    """
     ...
 
 
@@ -629,7 +635,7 @@ assert int(((hasty - interquartile_band(learned["five, hasty actor"][0]).centre[
 # A rollout of T steps from one environment. Write the targets with $\lambda = 1$: from the back, $R\leftarrow r_t + \gamma R$. What does
 # $R$ start from after each of the three borders: a goal, a time-out, the end of the rollout? `value[t]` is $V(S_t)$ of the state acted in;
 # `next_value[t]` is $V$ of the state that step t really led to. After a time-out the environment was reset, so these two then belong to
-# different episodes.
+# different episodes. A step may be terminal and cut at once: then it has arrived.
 #
 # <details><summary>Hint 1</summary>A goal: 0. The end of the rollout: the episode goes on without you watching. A time-out: the episode
 # *would* have gone on.</details>
@@ -639,7 +645,10 @@ assert int(((hasty - interquartile_band(learned["five, hasty actor"][0]).centre[
 
 # %% tags=["exercise"]
 def my_targets(reward, terminal, truncated, value, next_value, discount):
-    """Targets [T]: R_t = reward_t + discount * (0 after a goal, next_value_t after a time-out or the last step, else R_{t+1})."""
+    """Targets [T]: R_t = reward_t + discount * (0 after a goal, next_value_t after a time-out or the last step, else R_{t+1}).
+
+    reward, terminal (bool), truncated (bool), value and next_value are tensors [T]; discount is a float from 0 to 1.
+    """
     ...
 
 
@@ -658,7 +667,10 @@ _ = check("5.4", my_targets)
 
 # %% tags=["exercise"]
 def loss_gradients(logits, value, action, target):
-    """Gradients by logits [B, A] and values [B] of: -mean(error * log pi(a)) + mean(error^2) / 2, error = target - value."""
+    """Gradients by logits [B, A] and values [B] of: -mean(error * log pi(a)) + mean(error^2) / 2, error = target - value.
+
+    action (int64) and target are tensors [B]; in the actor's part error is a mere number. Returns the two, in this order.
+    """
     # logits, value = logits.clone().requires_grad_(), value.clone().requires_grad_()
     # log_policy = logits.log_softmax(-1)
     # chosen = log_policy.gather(-1, action.unsqueeze(-1)).squeeze(-1)

@@ -221,8 +221,8 @@ assert abs(soft_value(q, uniform3, 1.0, 0.001) - q.mean()) < 1e-3 and abs(soft_v
 # it.
 #
 # ### Exercise 6.1 · write it so that it survives β = 10 000  (●●○ · 8 min)
-# `torch.exp` of 10 000 is infinite, in any precision. Write (2.45) so that nothing overflows, for `q` up to ±10 000 and $\beta$ from 0.001
-# to 10 000.
+# `torch.exp` of 10 000 is infinite, in any precision. Write (2.45) so that nothing overflows, for `q` from −10 000 to 10 000, $\beta$ from
+# 0.001 to 10 000, and priors as small as $e^{-800}$. Stay in float64, as the arguments are: at small $\beta$ you divide by it.
 #
 # <details><summary>Hint 1</summary>For any number c, log Σ exp(x) = c + log Σ exp(x − c). Which c keeps every exponent at or below
 # 0?</details>
@@ -232,7 +232,7 @@ assert abs(soft_value(q, uniform3, 1.0, 0.001) - q.mean()) < 1e-3 and abs(soft_v
 
 # %% tags=["exercise"]
 def my_soft_value(q, log_prior, beta):
-    """(1/β) log Σ_a exp(log π₀(a) + β q(a)) over the last axis: [..., A] gives [...]."""
+    """(1/β) log Σ_a exp(log π₀(a) + β q(a)) over the last axis: float64, [..., A] gives [...]."""
     ...
 
 
@@ -316,14 +316,15 @@ assert not bool((theirs > solution.value + 1e-9).any())
 
 # %% [markdown]
 # ### Exercise 6.2 · the soft policy  (●○○ · 5 min)
-# Return the log of $\pi\propto\pi_0^{\alpha}\,e^{\beta Q}$.
+# Return the log of $\pi\propto\pi_0^{\alpha}\,e^{\beta Q}$, for $\alpha$ from 0 to 1 and $\beta$ from 0.1 to 1000. Some of these
+# probabilities are too small for a float; their logs are not.
 #
 # <details><summary>Hint</summary>The log of a product is a sum; normalising a log-policy is subtracting a `logsumexp`.</details>
 
 
 # %% tags=["exercise"]
 def my_soft_policy(q, log_prior, alpha, beta):
-    """Log of π₀(a)^α exp(β q(a)), normalised over the last axis: [..., A]."""
+    """Log of π₀(a)^α exp(β q(a)), normalised over the last axis: q and log_prior [..., A] give [..., A]."""
     ...
 
 
@@ -575,8 +576,8 @@ assert abs(biases[0]) < 1e-9 and all(later < earlier - 0.05 for earlier, later i
 # `soft.n_step_target_sampled` says how, and its tests show it.
 #
 # ### Exercise 6.5 · find the planted bug  (●●○ · 8 min)
-# A colleague's one-step target for replayed transitions, meant to be (2.44) with (2.45), gives values that never settle. It is given as a
-# comment in the stub. Find what is wrong, and write it right. (Prior uniform in effect: `log_prior` is `[A]`.)
+# A colleague's one-step target for replayed transitions, meant to be (2.44) with (2.45), gives values that settle far from the right ones.
+# It is given as a comment in the stub. Find what is wrong, and write it right. (One prior for all states: `log_prior` is `[A]`.)
 #
 # <details><summary>Hint 1</summary>Whose value does the target need: that of the state where the action was taken, or of the one it led
 # to?</details>
@@ -585,7 +586,10 @@ assert abs(biases[0]) < 1e-9 and all(later < earlier - 0.05 for earlier, later i
 
 # %% tags=["exercise"]
 def soft_target(q, log_prior, beta, discount, reward, state, next_state, terminal):
-    """y = r + γ V(s') with the soft value of the next state, and r alone after a terminal step: q [S, A], the others [B]."""
+    """y = r + γ V(s') with the soft value of the next state, and r alone after a terminal step: [B].
+
+    q is [S, A], log_prior [A]; reward, state, next_state (int64) and terminal (bool) are [B]; beta and discount are floats.
+    """
     # return reward + discount * torch.logsumexp(log_prior + beta * q[state], -1) / beta
     ...
 

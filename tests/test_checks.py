@@ -36,6 +36,10 @@ EQUIVALENT = {
         "* (1 - terminal)": "a mask is its square",
     },
     "2.5": {"matrix[0] -> matrix[-1]": "all rows have one length"},
+    "5.5": {
+        "logits.clone() -> logits": "the numbers of the argument stay as they are",
+        "value.clone() -> value": "the numbers of the argument stay as they are",
+    },
 }
 
 
