@@ -32,6 +32,10 @@ EQUIVALENT = {
         "policy * q -> q * policy * policy": "a deterministic policy is its square",
     },
     "2.5": {"matrix[0] -> matrix[-1]": "all rows have one length"},
+    "10.3": {"h -> f": "both are of one shape and type"},
+    "11.3": {
+        "0.5 * (pairs == 0) -> 0.5 * (pairs == 0) * (pairs == 0)": "a truth value is its square",
+    },
 }
 
 
