@@ -742,7 +742,7 @@ say("overall")
 
 # %% tags=["exercise"]
 def my_budget(durations, updates_per_episode, updates_per_step, episodes):
-    """[2] float64: steps of the world and updates spent on the first `episodes` of durations [E]."""
+    """A tensor [2]: steps of the world and updates spent on the first `episodes` of durations [E], a tensor."""
     ...
 
 

@@ -237,7 +237,7 @@ def test_a_verdict_without_room_fails(notebook, bar, status):
     rules.write(notebook, [(source, [printed("yes\n")])])
     command = [sys.executable, "-m", "pytest", f"--rootdir={ROOT}", "-p", "conftest", "-p", "no:cacheprovider"]
     command += ["--nbval", "--nbval-current-env", str(notebook)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8")
     assert done.returncode == status
     assert f"1 > {bar:g}, room" in done.stdout and "1 verdicts of notebooks" in done.stdout
 
