@@ -2,8 +2,11 @@
 
 import os
 import signal
+import sys
+from pathlib import Path
 
-pytest_plugins = ["patience"]  # tests/patience.py
+sys.path.insert(0, str(Path(__file__).parent / "tests"))
+pytest_plugins = ["patience"]
 
 # Small arrays want one thread. Set before torch is imported, and inherited by the kernels of the notebooks.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
