@@ -55,7 +55,7 @@ def until(condition, what, alive=lambda: True):
 
 
 def pytest_configure(config):
-    """Give nbval our limit wherever it has one, and let it see a dead kernel at once."""
+    """Give nbval our limit for its own, and let it see a dead kernel at once."""
     config.option.nbval_cell_timeout = config.option.nbval_kernel_startup_timeout = HANG
     if config.getoption("nbval", False):
         from nbval.kernel import RunningKernel
@@ -71,7 +71,7 @@ def pytest_itemcollected(item):
 
 
 def patient(get_message):
-    """nbval's `get_message`, through which all its waits go, with our limit for theirs."""
+    """nbval's `get_message`, through which it always waits, with our limit."""
 
     @functools.wraps(get_message)
     def wait(kernel, stream, timeout=None):

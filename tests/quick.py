@@ -15,7 +15,7 @@ COSTLY = {
 
 
 def names(function):
-    """Every name in a function's code and in that of its file's functions which it uses."""
+    """Every name in a function's code, and in those of its file that it uses."""
     found, waiting, seen = set(), [function], set()
     while waiting:
         one = waiting.pop()

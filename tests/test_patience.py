@@ -42,7 +42,7 @@ def is_number(node):
 
 
 def complaint(node):
-    """Why a node of a test's file depends on a machine's speed; None where it does not."""
+    """Why a node depends on a machine's speed; None where it does not."""
     if (
         isinstance(node, ast.Constant)
         and isinstance(node.value, str)
@@ -145,7 +145,7 @@ def test_waiting_ends_with_what_is_waited_for_with_its_maker_or_at_the_limit(
 
 
 class Kernel:
-    """nbval's, as far as its messages go: each look finds nothing until the given one."""
+    """nbval's, as far as messages go: looks find nothing until the given one."""
 
     def __init__(self, looks, lives=True):
         self.looks, self.lives = looks, lives
