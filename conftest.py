@@ -3,12 +3,14 @@
 import json
 import os
 import signal
+import sys
 import tempfile
 from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["patience"]  # tests/patience.py
+sys.path.insert(0, str(Path(__file__).parent / "tests"))
+pytest_plugins = ["patience"]
 
 # Small arrays want one thread. Set before torch is imported, and inherited by the kernels of the notebooks.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -1,4 +1,4 @@
-"""How long anything is waited for before it is called a hang: the one place that says so, for the tests and for the Makefile.
+"""How long anything is waited for before it is called a hang: the one place for it.
 
 No check may depend on how fast a machine is, or on what else it does: nothing asserts a
 duration, and whatever waits (for a process, a page, a kernel) waits for `HANG` seconds.
@@ -15,7 +15,7 @@ import os
 import queue
 import time
 
-ORDINARY = 1800  # seconds; the slowest single step takes one of them, or two, on a quiet machine's core
+ORDINARY = 1800  # seconds; on a quiet machine the slowest step takes about sixty
 
 
 def limit(factor):
@@ -25,7 +25,9 @@ def limit(factor):
     except ValueError:
         number = math.nan
     if not (0 < number < math.inf):
-        raise ValueError(f"patience: CI_PATIENCE is {factor!r}, wanted a number above 0")
+        raise ValueError(
+            f"patience: CI_PATIENCE is {factor!r}, wanted a number above 0"
+        )
     return math.ceil(ORDINARY * number)
 
 
@@ -41,7 +43,8 @@ def until(condition, what, alive=lambda: True):
     end = time.monotonic() + HANG
     while not (found := condition()):
         if not alive():
-            raise AssertionError(f"waited in vain for {what}: what was to bring it has ended")
+            why = "what was to bring it has ended"
+            raise AssertionError(f"waited in vain for {what}: {why}")
         if time.monotonic() > end:
             raise AssertionError(f"waited {HANG} s in vain for {what}")
         time.sleep(0.02)
@@ -52,7 +55,7 @@ def until(condition, what, alive=lambda: True):
 
 
 def pytest_configure(config):
-    """Give nbval our limit wherever it has one, and let it see a dead kernel at once."""
+    """Give nbval our limit for its own, and let it see a dead kernel at once."""
     config.option.nbval_cell_timeout = config.option.nbval_kernel_startup_timeout = HANG
     if config.getoption("nbval", False):
         from nbval.kernel import RunningKernel
@@ -68,7 +71,7 @@ def pytest_itemcollected(item):
 
 
 def patient(get_message):
-    """nbval's `get_message`, through which all its waits go, with our limit in place of theirs."""
+    """nbval's `get_message`, through which it always waits, with our limit."""
 
     @functools.wraps(get_message)
     def wait(kernel, stream, timeout=None):

@@ -1,17 +1,21 @@
-"""Which tests `make quick` leaves out: those that train, open a browser or start other programs, told by the names in their code."""
+"""Which tests `make quick` leaves out, told by the names in their code.
+
+Those that train, open a browser, execute notebooks or start other programs.
+"""
 
 import re
 import types
 
 COSTLY = {
-    "run_block",  # an experiment's training; the others' is called train, or train_and something
+    "run_block",  # an experiment's training; others are called train or train_...
     "open_notebook",  # a browser
-    "subprocess", "multiprocessing",  # other programs: notebooks, Dask, pytest in pytest
-}  # fmt: skip
+    "subprocess",  # other programs: notebooks, Dask, pytest in pytest
+    "multiprocessing",
+}
 
 
 def names(function):
-    """Every name that a function's code mentions, and every one that the functions of its own file mention which it calls."""
+    """Every name in a function's code, and in those of its file that it uses."""
     found, waiting, seen = set(), [function], set()
     while waiting:
         one = waiting.pop()
@@ -22,7 +26,11 @@ def names(function):
         mentioned = set(_mentioned(one.__code__))
         found |= mentioned
         here = (one.__globals__.get(name) for name in mentioned)
-        waiting += [other for other in here if getattr(other, "__module__", None) == one.__module__]
+        waiting += [
+            other
+            for other in here
+            if getattr(other, "__module__", None) == one.__module__
+        ]
     return found
 
 
@@ -37,4 +45,8 @@ def _mentioned(code):
 
 def is_slow(*functions):
     """Whether a test is costly, from its function and those of its fixtures."""
-    return any(name in COSTLY or re.match("train(_|$)", name) for function in functions for name in names(function))
+    return any(
+        name in COSTLY or re.match("train(_|$)", name)
+        for function in functions
+        for name in names(function)
+    )

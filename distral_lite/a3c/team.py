@@ -18,7 +18,9 @@ from distral_lite.a3c.worker import work
 
 PATIENCE = 10.0  # seconds that a worker told to stop may take before it is ended
 POLL = 0.05  # seconds between two looks at the workers
-SUSPENDED = 40  # looks in a row that find a worker suspended: then it is given up (Control-Z suspends the parent too, and its looks)
+# Looks in a row that find a worker suspended: then it is given up. (Control-Z suspends the
+# parent too, and with it the looks.)
+SUSPENDED = 40
 
 
 class WorkerError(RuntimeError):
@@ -68,7 +70,7 @@ class Team:
             for process in self.processes:
                 process.join(PATIENCE)  # they have said all and are on their way out
         for process in self.processes:
-            process.kill()  # one that is still importing, or suspended, hears nothing else
+            process.kill()  # importing or suspended, it hears nothing else
         for process in self.processes:
             process.join(PATIENCE)
         for pipe in self._pipes.values():
@@ -93,7 +95,11 @@ class Team:
             look()
 
     def stop(self, look: Callable[[], None]) -> None:
-        """Tells the workers to stop and waits, for `PATIENCE` at most, for what they have learned; not before all have begun to."""
+        """Tells the workers to stop; if they have begun, waits for what they have learned.
+
+        Args:
+            look: as in `attend`, which waits for `PATIENCE` at most.
+        """
         began = int(self._shared.phase) == WORK
         self._shared.phase.fill_(STOP)
         if began:
@@ -104,9 +110,11 @@ class Team:
         try:
             kind, content = pipe.recv()
         except (EOFError, OSError):
-            raise self._error(worker, f"died {self._when()} ({self._cause(worker)}); the others were stopped.") from None
+            words = f"died {self._when()} ({self._cause(worker)}); the others were stopped."
+            raise self._error(worker, words) from None
         if kind == "failed":
-            raise self._error(worker, f"raised an exception; the others were stopped. Its words:\n{content}")
+            words = f"raised an exception; the others were stopped. Its words:\n{content}"
+            raise self._error(worker, words)
         if kind == "ready":
             self._ready += 1
             if self._ready == self._config.workers and int(self._shared.phase) == WAIT:
@@ -115,15 +123,17 @@ class Team:
             self.records[worker] = content
 
     def _refuse_suspended(self) -> None:
-        """A suspended worker sends nothing and closes nothing: without this, its record would be waited for in vain."""
+        """Raises where a worker is suspended: it sends nothing, and closes nothing either."""
         for worker, process in enumerate(self.processes):
             waiting = worker not in self.records and suspended(process.pid)
             self._suspended[worker] = self._suspended[worker] + 1 if waiting else 0
             if self._suspended[worker] > SUSPENDED:
-                raise self._error(worker, f"was suspended {self._when()} and does not go on; all were ended.")
+                words = f"was suspended {self._when()} and does not go on; all were ended."
+                raise self._error(worker, words)
 
     def _error(self, worker: int, words: str) -> WorkerError:
-        return WorkerError(f"a3c.train: worker {worker} of {self._config.workers} {words}")
+        who = f"worker {worker} of {self._config.workers}"
+        return WorkerError(f"a3c.train: {who} {words}")
 
     def _when(self) -> str:
         return f"after {int(self._shared.steps.sum())} of {self._config.steps} steps"
@@ -140,18 +150,20 @@ class Team:
 
 
 def suspended(child: int) -> bool:
-    """Whether a child process is suspended (by SIGSTOP, say), as far as the system tells: not on Windows, nor on macOS before Python 3.13.
+    """Whether a child process is suspended, by SIGSTOP for example.
 
     Args:
         child: its number.
 
     Returns:
-        False also where it has ended.
+        False also where it has ended, and where the system does not tell: on Windows,
+        and on macOS before Python 3.13.
     """
     if not hasattr(os, "waitid"):
         return False
+    only_look = os.WNOHANG | os.WNOWAIT
     try:
-        return os.waitid(os.P_PID, child, os.WSTOPPED | os.WNOHANG | os.WNOWAIT) is not None
+        return os.waitid(os.P_PID, child, os.WSTOPPED | only_look) is not None
     except ChildProcessError:
         return False
 

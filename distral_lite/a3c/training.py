@@ -32,12 +32,12 @@ def train(
         progress: show a progress bar.
 
     Returns:
-        What was learned and how. Interrupting the kernel stops the workers and returns what there is by then: nothing learned, and at
-        once, while they are still importing.
+        What was learned and how. Interrupting the kernel stops the workers and returns
+        what there is by then: nothing, but at once, while they are still importing.
 
     Raises:
-        WorkerError: a worker died (it ran out of memory, say, or was killed), was suspended for seconds (by SIGSTOP) or raised an
-            exception. No process is left behind.
+        WorkerError: a worker died (it ran out of memory, say, or was killed), was suspended
+            for seconds (by SIGSTOP) or raised an exception. No process is left behind.
         ValueError: tasks that do not fit together, continuous actions, tables where states are not numbered.
     """
     # (This world steps nowhere: it knows the sizes, and refuses here what would fail there.)

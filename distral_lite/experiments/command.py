@@ -19,7 +19,8 @@ from distral_lite.experiments import catalogue, executors, publishing, reporting
 from distral_lite.experiments.experiment import Claim, Experiment
 from distral_lite.experiments.jobs import plan
 
-MOST = 10_000  # seeds, or jobs at once: the names of the files count the seeds in four digits
+MOST = 10_000  # seeds, or jobs at once: the files' names have four digits for a seed
+TROUBLES = (runner.Stopped, executors.Gone, publishing.Refused, results.Damaged)
 
 
 class Mistake(Exception):
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (Mistake, executors.Unreachable) as mistake:
         print(f"error: {mistake}", file=sys.stderr)
         return 2
-    except (runner.Stopped, executors.Gone, publishing.Refused, results.Damaged) as trouble:
+    except TROUBLES as trouble:
         print(f"error: {trouble}", file=sys.stderr)
         return 1
     except OSError as trouble:
@@ -135,12 +136,13 @@ def _catalogue(module: str | None) -> tuple[Sequence[Experiment], Sequence[Claim
     if module is None:
         return catalogue.load()
     if not all(part.isidentifier() for part in module.split(".")):
-        raise Mistake(f"--catalogue {module}: wanted the name of a module, such as mine for a file mine.py whose folder is on PYTHONPATH")
+        wanted = "the name of a module: mine for a file mine.py whose folder is on PYTHONPATH"
+        raise Mistake(f"--catalogue {module}: wanted {wanted}")
     try:
         return catalogue.gather([importlib.import_module(module)])
     except ModuleNotFoundError as error:
-        if not f"{module}.".startswith(f"{error.name}."):  # the module is there, and imports what is not
-            raise
+        if not f"{module}.".startswith(f"{error.name}."):
+            raise  # the module is there, and imports what is not
         raise Mistake(f"--catalogue {module}: no such module; is its folder on PYTHONPATH?") from error
     except ValueError as error:
         raise Mistake(f"--catalogue {module}: {error}") from error
@@ -151,8 +153,10 @@ def _folder(name: str, experiments: Sequence[Experiment]) -> Path:
     folder = Path(name)
     try:
         for experiment in experiments:
-            if (folder / experiment.name).is_symlink():  # two experiments in one folder would overwrite each other's files
-                raise Mistake(f"--out {folder}: {folder / experiment.name} is a symbolic link, wanted a folder or nothing there")
+            place = folder / experiment.name
+            if place.is_symlink():  # two experiments in one would overwrite each other's files
+                words = "is a symbolic link, wanted a folder or nothing there"
+                raise Mistake(f"--out {folder}: {place} {words}")
             (folder / experiment.name).mkdir(parents=True, exist_ok=True)
             trial = folder / experiment.name / f".writable{results.PARTIAL}"
             trial.touch()
@@ -164,7 +168,8 @@ def _folder(name: str, experiments: Sequence[Experiment]) -> Path:
 
 def _whole(text: str) -> int:
     """A whole number from 1 to MOST."""
-    if not (text.isdecimal() and len(text) <= len(str(MOST)) and 1 <= int(text) <= MOST):
+    short = text.isdecimal() and len(text) <= len(str(MOST))
+    if not short or not 1 <= int(text) <= MOST:
         raise argparse.ArgumentTypeError(f"{text} is no number from 1 to {MOST}")
     return int(text)
 

@@ -66,7 +66,8 @@ def cluster(address: str) -> Iterator[Crew]:
         address: like "tcp://10.0.0.1:8786", as `dask scheduler` prints it.
 
     Raises:
-        Unreachable: Dask is not installed, or nothing answers for as long as Dask's setting distributed.comm.timeouts.connect says.
+        Unreachable: Dask is not installed, or nothing answers, for as long as Dask's
+            setting distributed.comm.timeouts.connect says.
         Gone: the scheduler ended while it was needed.
     """
     try:
@@ -82,12 +83,14 @@ def cluster(address: str) -> Iterator[Crew]:
         try:
             yield Crew(executor, lambda: max(1, sum(client.nthreads().values())), f"the cluster at {address}")
         except Exception as error:
-            severed = isinstance(error, OSError) and error.filename is None  # a connection, no file
+            severed = isinstance(error, OSError) and error.filename is None  # no file
             if client.status == "running" and not severed:
                 raise
-            logging.getLogger("distributed.client").disabled = True  # it would tell of its vain search, with a traceback
-            words = "Every finished job is kept; start a scheduler and run the same command to go on"
-            raise Gone(f"the scheduler is gone: nothing answers at {address} any more. {words}") from error
+            # Its log would tell of a vain search, with a traceback.
+            logging.getLogger("distributed.client").disabled = True
+            gone = f"the scheduler is gone: nothing answers at {address} any more"
+            go_on = "start a scheduler and run the same command to go on"
+            raise Gone(f"{gone}. Every finished job is kept; {go_on}") from error
         finally:
             executor.shutdown(wait=False)
 

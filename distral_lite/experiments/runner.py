@@ -38,7 +38,8 @@ def run(jobs: list[Job], folder: Path, crew: Crew, progress: bool = True) -> lis
 
     Raises:
         Stopped: the disk is full, the workers are lost. All finished jobs are kept.
-        OSError: a result's file, or that of the claims, cannot be read (a folder in its place, say).
+        OSError: a result's file, or that of the claims, cannot be read: a folder in its
+            place, say.
         KeyboardInterrupt: likewise.
     """
     todo = [job for job in jobs if not _settled(job, folder, tell=True)]
