@@ -35,6 +35,10 @@ EQUIVALENT = {
         "weighted: (1 - terminal) * discount -> discount * (1 - terminal) "
         "* (1 - terminal)": "a mask is its square",
     },
+    "9.4": {
+        "terminal <-> truncated": "either of them will do",
+        "ended_first: terminal <-> truncated": "either of them will do",
+    },
     "2.5": {"matrix[0] -> matrix[-1]": "all rows have one length"},
     "5.5": {
         "logits.clone() -> logits": "the numbers of the argument stay as they are",

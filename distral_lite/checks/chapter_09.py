@@ -85,6 +85,12 @@ def count(time, episode, terminal, truncated):
     )
 
 
+def ended_first(time, episode, terminal, truncated):
+    """The same, with a name for what is used twice."""
+    ended = terminal | truncated
+    return torch.where(ended, 0, time + 1), episode + ended
+
+
 def _counter_inputs(generator: np.random.Generator) -> list[dict[str, Any]]:
     """One lane goes on, one arrives, one is cut, one does both; then random ones."""
     both = ([False, True, False, True], [False, False, True, True])
@@ -300,6 +306,7 @@ EXERCISES = [
                 "not twice: `terminal | truncated`.",
             ),
         ),
+        forms=(ended_first,),
         summary="goals, time-outs, and both in one step",
     ),
     Choice(

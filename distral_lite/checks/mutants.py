@@ -244,8 +244,16 @@ def _planted_and_edited(exercise: Exercise) -> Iterator[Mutant]:
 def _edited_twice(
     exercise: Exercise, tree: ast.FunctionDef, here: list[Edit]
 ) -> Iterator[Mutant]:
-    likely = [edit for edit in here if edit.likely]
-    for first, second in itertools.combinations(likely, 2):
+    def place(edit: Edit) -> tuple[int, int]:
+        node = edit.changes[0][0]
+        return getattr(node, "lineno", 0), getattr(node, "col_offset", 0)
+
+    likely = sorted((edit for edit in here if edit.likely), key=place)
+    near = sorted(  # slips close to each other come together
+        itertools.combinations(range(len(likely)), 2),
+        key=lambda pair: pair[1] - pair[0],
+    )
+    for first, second in ((likely[i], likely[j]) for i, j in near):
         make = functools.partial(_made, exercise.reference, tree, first, second)
         label = f"{first.label}; {second.label}"
         yield _pair(make, first.sentence, second.sentence, label)

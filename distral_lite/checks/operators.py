@@ -158,7 +158,8 @@ def _edit(changes: tuple[tuple[ast.AST, ast.AST], ...], sentence: str, likely: b
     old, new = changes[0]
     for _, one in changes:
         ast.fix_missing_locations(one)
-    label = f"{ast.unparse(old)} -> {ast.unparse(new)}"
+    texts = (one.iter if isinstance(one, ast.For) else one for one in (old, new))
+    label = " -> ".join(map(ast.unparse, texts))
     return Edit(changes, sentence, label, likely)
 
 
@@ -225,6 +226,9 @@ def _of(text: str, **parts: ast.AST) -> ast.expr:
 def _sums(node: ast.BinOp, say: Words) -> Found:
     a, b = node.left, node.right
     if isinstance(node.op, ast.Add):
+        if isinstance(b, ast.BinOp) and isinstance(b.op, ast.Mult):
+            alone = f"The factor {say(b.left)} belongs to {say(b.right)} alone."
+            yield _of("b * (a + c)", a=a, b=b.left, c=b.right), alone, True
         yield a, f"{say(b, True)} is missing from the sum.", True
         yield b, f"{say(a, True)} is missing from the sum.", True
         yield (
@@ -263,6 +267,10 @@ def _products(node: ast.BinOp, say: Words) -> Found:
             divided = f"{say(one, True)} is a factor; you divide by it."
             yield _of("a / b", a=other, b=one), divided, False
         yield _of("a + b", a=a, b=b), f"{say(b, True)} is a factor, not added.", False
+        if isinstance(b, ast.BinOp) and isinstance(b.op, ast.Add):
+            whole = f"The factor {say(a)} belongs to all of {say(b)}."
+            yield _of("a * b + c", a=a, b=b.left, c=b.right), whole, False
+            yield _of("b + a * c", a=a, b=b.left, c=b.right), whole, False
     elif isinstance(node.op, ast.Div):
         yield a, f"The division by {say(b)} is missing.", True
         yield _of("a * b", a=a, b=b), f"Divide by {say(b)}; you multiply.", True
@@ -298,6 +306,9 @@ def _masks(node: ast.BinOp, say: Words) -> Found:
         rule = f"What counts is {word} of {say(a)} and {say(b)}"
         yield a, f"{rule}; you look at {say(a)} alone.", True
         yield b, f"{rule}; you look at {say(b)} alone.", True
+        if not both:
+            once = f"{rule}; where both are true you take neither."
+            yield _of("a ^ b", a=a, b=b), once, True
         other = "a | b" if both else "a & b"
         yield _of(other, a=a, b=b), f"{rule}; you have `{'|' if both else '&'}`.", True
 
@@ -435,6 +446,7 @@ def _functions(node: ast.Call, say: Words) -> Found:
         short = "The loop stops one step early."
         yield _of("range(n - 1)", n=args[0]), short, True
         yield _of("range(1, n)", n=args[0]), "The loop leaves out the first step.", True
+        yield _of("range(n + 1)", n=args[0]), "The loop makes one step too many.", False
     elif name == "reversed":
         yield args[0], "You go forwards; begin at the end and go back.", True
     elif name in ("max", "min") and len(args) == 2:
@@ -482,6 +494,7 @@ def _places(index: ast.expr) -> Iterator[tuple[ast.expr, bool]]:
                 opposite = low.operand
             yield ast.Slice(None, opposite), True
             yield ast.Slice(_of("x + 1", x=low)), False
+            yield ast.Slice(low, ast.Constant(-1)), True
         elif low is None:
             yield ast.Slice(_of("-x", x=high)), True
             yield ast.Slice(None, _of("x - 1", x=high)), True
@@ -511,6 +524,20 @@ def _ifs(node: ast.If, say: Words) -> Found:
     for always in (True, False):
         sentence = f"You do the same whether or not {say(test)}."
         yield ast.If(ast.Constant(always), body, orelse), sentence, True
+
+
+def _loops(node: ast.For, say: Words) -> Found:
+    counted = isinstance(node.target, ast.Name) and node.target.id == "_"
+    for pattern, sentence, likely in (
+        ("list(x)[:-1]", "The last step is left out.", True),
+        ("list(x)[1:]", "The first step is left out.", True),
+        ("list(x)[::-1]", "The steps are gone through in reverse order.", True),
+        ("list(x)[:1]", "Only the first step is made: is something indented?", True),
+    ):
+        if counted and pattern in ("list(x)[1:]", "list(x)[::-1]"):
+            continue  # every step is the same
+        new = ast.For(node.target, _of(pattern, x=node.iter), node.body, node.orelse)
+        yield new, sentence, likely
 
 
 def _bools(node: ast.BoolOp, say: Words) -> Found:
@@ -567,6 +594,7 @@ OPERATORS: list[tuple[type, Callable[..., Found]]] = [
     (ast.Subscript, _subscripts),
     (ast.IfExp, _branches),
     (ast.If, _ifs),
+    (ast.For, _loops),
     (ast.BoolOp, _bools),
     (ast.AugAssign, _augmented),
     (ast.Assign, _assignments),
@@ -582,6 +610,11 @@ def _exchanges(
 ) -> Iterator[Edit]:
     """One argument where another of the same kind belongs, once or everywhere."""
     names = list(inputs[0])
+    stored = {
+        node.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
     uses: dict[str, list[ast.Name]] = {name: [] for name in names}
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
@@ -597,6 +630,13 @@ def _exchanges(
             if len(places) > 1:
                 edit = _edit(tuple((p, new) for p in places), sentence, True)
                 yield edit._replace(label=f"{edit.label} everywhere")
+            back = uses[other]
+            if name < other and places and back and not stored & {name, other}:
+                there = ast.Name(name, ast.Load())
+                swap = (*((p, new) for p in places), *((p, there) for p in back))
+                swapped = f"`{name}` and `{other}` are exchanged."
+                edit = _edit(swap, swapped, True)
+                yield edit._replace(label=f"{name} <-> {other}")
         if places and kinds[name][0] == ("float", ()):
             rest = _of("1 - x", x=ast.Name(name, ast.Load()))
             sentence = f"You have 1 − `{name}` where `{name}` belongs."
