@@ -44,7 +44,12 @@ EQUIVALENT = {
         "logits.clone() -> logits": "the numbers of the argument stay as they are",
         "value.clone() -> value": "the numbers of the argument stay as they are",
     },
-    "10.3": {"h -> f": "both are of one shape and type"},
+    "10.3": {
+        "h -> f": "both are of one shape and type",
+        "zip(state.tolist(), action.tolist(), advantage, strict=True) -> "
+        "list(zip(state.tolist(), action.tolist(), advantage, strict=True))"
+        "[::-1]": "a sum does not depend on the order of its steps",
+    },
     "11.3": {
         "0.5 * (pairs == 0) -> 0.5 * (pairs == 0) * (pairs == 0)": "a mask is its square",
     },

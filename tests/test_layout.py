@@ -36,7 +36,7 @@ NUMPY_MAKERS = {"default_rng", "Generator", "BitGenerator", "SeedSequence", "PCG
 NUMPY_MAKERS |= {"get_state", "set_state"}  # `checks` puts back what a learner's function drew or seeded
 STANDARD_MAKERS = {"Random", "SystemRandom", "getstate", "setstate"}
 TORCH_SEEDS = re.compile(
-    r"torch\.(manual_seed|seed|initial_seed|set_rng_state|get_rng_state|random\.(?!fork_rng).*|cuda\.(manual_seed|seed)\w*)$"
+    r"torch\.(manual_seed|seed|initial_seed|set_rng_state|get_rng_state|random\.(?!fork_rng|get_rng_state).*|cuda\.(manual_seed|seed)\w*)$"
 )
 TORCH_DRAWS = re.compile(r"torch\.(rand|randn|randint|randperm|normal|bernoulli|multinomial|poisson|rand\w*_like)$|torch\.nn\.init\.\w+_$")
 TORCH_LAYERS = re.compile(r"torch\.nn\.(Linear|Bilinear|Conv\w+|Embedding|RNN|GRU|LSTM|\w+Cell|MultiheadAttention|Transformer\w*)$")
