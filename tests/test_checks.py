@@ -39,6 +39,18 @@ EQUIVALENT = {
         "terminal <-> truncated": "either of them will do",
         "ended_first: terminal <-> truncated": "either of them will do",
     },
+    "7.1": {
+        "logits.log_softmax(-1) -> logits": "a constant of the state is in the mean too"
+    },
+    "7.3": {
+        "reward -> discount": "only its length is asked for",
+        "reward -> kl": "only its length is asked for",
+    },
+    "7.5": {"u - mean -> mean - u": "it is squared"},
+    "8.2": {
+        "(visits.unsqueeze(-1) * policies).sum(0) -> "
+        "(visits.unsqueeze(-1) * policies).mean(0)": "it is normalised",
+    },
     "2.5": {"matrix[0] -> matrix[-1]": "all rows have one length"},
     "5.5": {
         "logits.clone() -> logits": "the numbers of the argument stay as they are",

@@ -139,7 +139,8 @@ def edits(tree: ast.FunctionDef, inputs: list[dict[str, Any]]) -> list[Edit]:
         for kind, operator in OPERATORS:
             if isinstance(node, kind) and id(node) not in settled:
                 for new, sentence, likely in operator(node, say):
-                    found.append(_edit(((node, new),), sentence, likely))
+                    if ast.dump(new) != ast.dump(node):
+                        found.append(_edit(((node, new),), sentence, likely))
     found += _exchanges(tree, inputs, say)
     unique = {}
     for edit in found:

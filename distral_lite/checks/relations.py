@@ -438,7 +438,7 @@ def _when(cases: list[Case]) -> Reason | None:
         arrays = [as_array(case.given[name]) for case in cases]
         if any(a is None or a.ndim or a.dtype.kind not in "if" for a in arrays):
             long = [
-                len(v) for v in (c.given[name] for c in cases) if hasattr(v, "shape")
+                len(v) for v in (c.given[name] for c in cases) if getattr(v, "ndim", 0)
             ]
             good = [n for i, n in enumerate(long) if i not in wrong]
             if (
