@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from corpus import measure
+from fuzzing import cases
 
 from distral_lite import checks
 
@@ -162,9 +163,7 @@ def test_the_measure_tells_the_kinds_of_verdict_apart():
     entry = corpus.Entry("0.2", False, None, "", "")
 
     def kind(answer, right=False):
-        return measure.kind(
-            entry._replace(right=right), checks.judge(exercise, answer), exercise
-        )
+        return measure.kind(entry._replace(right=right), checks.judge(exercise, answer))
 
     assert kind(exercise.reference) == "accepted"
     assert kind(exercise.reference, right=True) == "right passed"
@@ -174,4 +173,16 @@ def test_the_measure_tells_the_kinds_of_verdict_apart():
         kind(lambda policy, epsilon: policy.mul_(2)) == "reasoned"
     )  # changed its argument
     assert kind(lambda policy, epsilon: None) == "vague"
-    assert kind(exercise.mistakes[0].function) == "reasoned"
+    assert kind(lambda policy, epsilon: (1 - epsilon) * policy) == "reasoned"
+
+
+@pytest.mark.fuzz
+@pytest.mark.parametrize("chapter", range(12))
+def test_the_checks_refuse_what_is_wrong_and_nothing_else(chapter):
+    """Some of the wrong answers, or under `make fuzz` all; every right one."""
+    exercises = {one.name: one for one in checks.registered()}
+    mine = [one for one in corpus.ENTRIES if one.exercise.split(".")[0] == str(chapter)]
+    wrong = [one for one in mine if not one.right]
+    for entry in [one for one in mine if one.right] + wrong[:: cases(6, 1)]:
+        verdict = checks.judge(exercises[entry.exercise], entry.answer)
+        assert (verdict.state == "passed") == entry.right, (entry.exercise, entry.why)

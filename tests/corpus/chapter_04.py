@@ -246,17 +246,6 @@ def _(reward, discount):
     return reward + discount * following
 
 
-@wrong("4.2", "recursion without a depth", "recursion too deep for 3000 steps")
-def _(reward, discount):
-    def go(t):
-        if t == len(reward):
-            return []
-        rest = go(t + 1)
-        return [float(reward[t]) + discount * (rest[0] if rest else 0.0), *rest]
-
-    return torch.tensor(go(0), dtype=reward.dtype)
-
-
 @wrong("4.2", "in place", "changes the reward")
 def _(reward, discount):
     for t in reversed(range(len(reward) - 1)):
