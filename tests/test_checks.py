@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from distral_lite import checks
-from distral_lite.checks import Choice, Exercise, Mistake, judge, machine
+from distral_lite.checks import Choice, Exercise, judge, machine
 from distral_lite.checks.compare import difference, same, short
 from distral_lite.checks.mutants import edited, pairs, planted, singles, source_of
 from distral_lite.checks.trial import agree, complaint, run
@@ -72,14 +72,6 @@ def name_of(value):
     return value.name if isinstance(value, Exercise | Choice) else None
 
 
-def converted(exercise):
-    """Whether the mistakes of an exercise are edits."""
-    return not any(isinstance(mistake, Mistake) for mistake in exercise.mistakes)
-
-
-MUTATED = [exercise for exercise in FUNCTIONS if converted(exercise)]
-
-
 # --- every exercise of every chapter -----------------------------------------------------
 
 
@@ -119,7 +111,7 @@ def test_planted_mistakes_are_refused_each_with_its_own_sentence(exercise):
         assert verdict.reason == " ".join(mutant.sentence.split()), mutant.label
 
 
-@pytest.mark.parametrize("exercise", MUTATED, ids=name_of)
+@pytest.mark.parametrize("exercise", FUNCTIONS, ids=name_of)
 def test_no_mutant_survives_the_inputs(exercise):
     inputs = exercise.fresh_inputs()
     right = run(exercise.reference, inputs)
@@ -132,7 +124,7 @@ def test_no_mutant_survives_the_inputs(exercise):
 
 
 @pytest.mark.fuzz
-@pytest.mark.parametrize("exercise", MUTATED, ids=name_of)
+@pytest.mark.parametrize("exercise", FUNCTIONS, ids=name_of)
 def test_no_sentence_is_said_to_another_mutant(exercise):
     """Who answers as a mutant is told its sentence, or that of one who answers alike.
 

@@ -12,14 +12,13 @@ import pkgutil
 import re
 from typing import Any
 
-from distral_lite.checks.exercise import Choice, Exercise, Mistake, Verdict
+from distral_lite.checks.exercise import Choice, Exercise, Verdict
 from distral_lite.checks.judging import failed, judge
 from distral_lite.checks.machine import set_up
 
 __all__ = [
     "Choice",
     "Exercise",
-    "Mistake",
     "Verdict",
     "check",
     "judge",

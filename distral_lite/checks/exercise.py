@@ -34,13 +34,6 @@ class Verdict(NamedTuple):
         """Shows nothing at the end of a cell: `check` has shown the verdict."""
 
 
-class Mistake(NamedTuple):
-    """A mistake given by a function, in place of a plain tuple (see `Exercise`)."""
-
-    function: Callable[..., Any]
-    sentence: str
-
-
 @dataclass(frozen=True)
 class Exercise:
     """A function that the learner writes.
