@@ -882,7 +882,7 @@ assert solved == {"A2C": 10, "DQN": 10} and last["A2C"] == 10 > 5 > last["DQN"] 
 # ## Errata met in this chapter
 #
 # - Below (2.26): one-step TD does not minimise the squared error that the theorem asks for; with compatible features it learns the next
-#   reward alone. The conditions are sufficient, not necessary: $Q_\pi$ meets the first in no way and serves.
+#   reward alone. The conditions are sufficient, not necessary: $Q_\pi$ need not meet the first, and serves.
 # - (2.31), (2.32): $\gamma^{n-1}R_{t+n} + \gamma^n V(S_{t+n})$ in place of $\gamma^{n-1}V(S_{t+n})$.
 # - (2.28) to (2.30): the factor $\gamma^t$ is left out, as in (2.23); the box keeps it.
 # - Algorithm S3 is printed rightly. What it leaves unsaid: time-outs bootstrap, and the two gradients go opposite ways.
